@@ -1,0 +1,1 @@
+"""Tags for catalogues, with honest probabilities."""
