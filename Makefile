@@ -1,15 +1,73 @@
-# `make demo` and `make test` are all that a newcomer needs; both set up `.venv` first.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# `make demo` and `make test` are all that a newcomer needs; every target sets up `.venv` first.
+#
+#   make setup      create .venv and install bayesfuse with every extra
+#   make demo       train on the embedded demo catalogue and write a report
+#   make test       lint, then every test that is not slow
+#   make test-slow  the slow tests: long training runs, statistics, the documentation site
+#   make lint       ruff, mypy, import-linter; changes nothing
+#   make fix        let ruff mend what it can
+#   make bench      seconds a step and seconds a draw
+#   make docs       build the documentation into site/, strictly
+#   make clean      remove what the targets above made, .venv included
+
+# The first Python that runs and is new enough; 3.11 first, since DGL has wheels up to 3.11.
+# A user's own choice: `make setup PYTHON=/path/to/python3.11`.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo $$python; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+DEMO := demo-run
 
 .PHONY: setup demo test test-slow lint fix bench docs clean
+.DELETE_ON_ERROR:
 
 setup: $(STAMP)
 
+# torch goes first, on its own, so that a wheel the user provides (a CPU build, say) is what the
+# rest is resolved against.
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
-	touch $(STAMP)
+	@if ! "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		echo "bayesfuse needs Python 3.11 or later; found: $$(python3 --version 2>&1)." >&2; \
+		echo "Install it, or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; \
+		exit 2; \
+	fi
+	@echo "Installing into $(VENV) (a few minutes the first time)."
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	$(PIP) torch
+	$(PIP) -e '.[all,dev]'
+	@touch $(STAMP)
+
+demo: setup
+	@rm -rf $(DEMO)
+	$(BIN)/bayesfuse fit --elbo annealed --out $(DEMO)
+	$(BIN)/bayesfuse report $(DEMO)
+	@echo "Done. Open $(DEMO)/report.html in a browser."
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/python -m pytest benchmarks --benchmark-only -q
+
+docs: setup
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) $(DEMO) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+		.import_linter_cache .hypothesis .benchmarks
