@@ -1,1 +1,1 @@
-"""data"""
+"""Catalogues and features: what goes in, read and checked before anything is learned."""

@@ -1,0 +1,157 @@
+"""Arrays on disk, opened without reading them: `.npy` files and members of `.npz` archives.
+
+NumPy maps an `.npy` file but copies a member of an `.npz` into memory, even where the archive is
+not compressed. Such a member is a plain `.npy` file at some offset, so it can be mapped in place.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesfuse.errors import FeatureError, did_you_mean
+
+# An array whose dtype is only known once the file is open.
+AnyArray = NDArray[Any]
+
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+
+
+def open_array(path: Path, member: str | None = None) -> AnyArray:
+    """Open an array of a `.npy` or `.npz` file, memory-mapped wherever the file allows it.
+
+    A member of a compressed `.npz` is read into memory; anything else is mapped and costs only
+    the pages that are touched. Pickled objects are never loaded.
+
+    Args:
+        path: A `.npy` file, or an `.npz` archive.
+        member: The array's name within the archive; not given for `.npy`.
+
+    Returns:
+        The array, read-only where it is mapped.
+
+    Raises:
+        FeatureError: If the file or the member is missing, truncated, or holds Python objects.
+    """
+    if not path.is_file():
+        raise FeatureError(f"{path}: no such file.")
+    try:
+        if path.suffix.lower() == ".npz":
+            return _open_member(path, member)
+        if member is not None:
+            raise FeatureError(
+                f'{path}: only an .npz archive has named members; got member "{member}". '
+                f'Write "{path.name}" without ":{member}".'
+            )
+        return _open_npy(path)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, struct.error) as error:
+        raise FeatureError(_broken(path, error)) from error
+    except ValueError as error:
+        if isinstance(error, FeatureError):
+            raise
+        raise FeatureError(_refused(path, error)) from error
+
+
+def member_names(path: Path) -> tuple[str, ...]:
+    """Return the names of the arrays in an `.npz` archive.
+
+    Args:
+        path: The archive.
+
+    Returns:
+        Names in the archive's order, without `.npy`.
+
+    Raises:
+        FeatureError: If the file is missing or is not a whole zip archive.
+    """
+    if not path.is_file():
+        raise FeatureError(f"{path}: no such file.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return tuple(name.removesuffix(".npy") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile) as error:
+        raise FeatureError(_broken(path, error)) from error
+
+
+def _open_npy(path: Path) -> AnyArray:
+    with path.open("rb") as file:
+        shape = _read_header(file)[0]
+    # An array of no bytes cannot be mapped.
+    mode: Literal["r"] | None = "r" if 0 not in shape else None
+    array: AnyArray = np.load(path, mmap_mode=mode, allow_pickle=False)
+    return array
+
+
+def _open_member(path: Path, member: str | None) -> AnyArray:
+    with zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        if member is None or member not in names:
+            asked = f'no member "{member}".' if member is not None else "no member was named."
+            hint = did_you_mean(member or "", names)
+            raise FeatureError(
+                f"{path}: {asked} It holds {', '.join(names) or 'nothing'}; write "
+                f'"{path.name}:NAME".{hint}'
+            )
+        info = next(i for i in archive.infolist() if i.filename.removesuffix(".npy") == member)
+    if info.compress_type == zipfile.ZIP_STORED:
+        mapped = _map_member(path, info)
+        if mapped is not None:
+            return mapped
+    with np.load(path, allow_pickle=False) as arrays:
+        array: AnyArray = arrays[member]
+    return array
+
+
+def _map_member(path: Path, info: zipfile.ZipInfo) -> AnyArray | None:
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        header = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+        name_length, extra_length = header[-2:]
+        start = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
+        file.seek(start)
+        shape, fortran, dtype = _read_header(file)
+        offset = file.tell()
+    if 0 in shape:
+        return None
+    num_bytes = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+    if offset + num_bytes > start + info.file_size:
+        raise EOFError(f'member "{info.filename}" is shorter than its header says')
+    return np.memmap(
+        path, dtype=dtype, mode="r", offset=offset, shape=shape, order="F" if fortran else "C"
+    )
+
+
+def _read_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    # Versions 2 and 3 differ in the encoding of field names alone, which numbers do not have.
+    read = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, fortran, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError("the array holds Python objects")
+    return shape, fortran, dtype
+
+
+def _broken(path: Path, error: Exception) -> str:
+    return (
+        f"{path}: cannot be read ({error}). The file is truncated or is not what its name says; "
+        "write it again with numpy.save or numpy.savez."
+    )
+
+
+def _refused(path: Path, error: Exception) -> str:
+    if "object" in str(error).lower():
+        return (
+            f"{path}: holds Python objects, which would have to be unpickled and are never loaded. "
+            "Save a numeric array (or, for ids, an array of str)."
+        )
+    return _broken(path, error)

@@ -1,0 +1,314 @@
+"""Named modalities over the same items, with a mask of what was observed.
+
+Values stay where they are (on disk, in float16, in the order of the file) until a batch is asked
+for; only a batch's rows are read, and only then do they become float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bayesfuse.data.feature_checks import feature_problems
+from bayesfuse.data.rows import Rows, as_rows, chunks
+from bayesfuse.errors import FeatureError, unknown_option
+
+AnyArray = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One modality's values: an array (often a memory map) and which of its rows are the items."""
+
+    values: AnyArray
+    index: NDArray[np.int64] | None = None
+
+    def take(self, rows: NDArray[np.int64]) -> _Source:
+        return _Source(self.values, rows if self.index is None else self.index[rows])
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        wanted = rows if self.index is None else self.index[rows]
+        # Sorted, unrepeated access walks a memory map once, forwards.
+        unique, back = np.unique(wanted, return_inverse=True)
+        return np.asarray(self.values[unique], dtype=np.float32)[back]
+
+
+class FeatureTable:
+    r"""Feature arrays of several modalities over the same items, and which were observed.
+
+    .. math:: x_{im} = o_{im} \cdot v_{im}
+
+    where :math:`v` are the stored values and :math:`o` is the observed mask: what is stored at an
+    unobserved place is never seen by anyone.
+
+    Build one with `from_arrays`, or with `empty` and `with_modality`.
+
+    Attributes:
+        names: The modalities, in the order of the columns of `observed`.
+        observed: The mask, `items x modalities`, bool.
+
+    Example:
+        >>> table = FeatureTable.from_arrays(
+        ...     {"text": [[1.0, 2.0], [3.0, 4.0]], "image": [[5.0], [float("nan")]]},
+        ...     observed={"image": [True, False]},
+        ... )
+        >>> values, observed = table.batch([1, 0])
+        >>> values["image"].tolist()
+        [[0.0], [5.0]]
+        >>> observed.tolist()
+        [[True, False], [True, True]]
+    """
+
+    def __init__(self, sources: Mapping[str, _Source], observed: NDArray[np.bool_]) -> None:
+        self._sources = dict(sources)
+        self.names: tuple[str, ...] = tuple(self._sources)
+        self.observed = observed
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, ArrayLike],
+        observed: Mapping[str, ArrayLike] | None = None,
+    ) -> FeatureTable:
+        """Build a table after checking every array; memory maps are kept as they are.
+
+        Args:
+            arrays: Modality -> values, `items x features`, floating or integer numbers.
+            observed: Modality -> mask, `items`, bool; a modality left out is wholly observed.
+
+        Returns:
+            The table, modalities in the order of `arrays`.
+
+        Raises:
+            FeatureError: If anything does not fit; all that does not is in the one message.
+        """
+        values, unreadable = _as_arrays(arrays)
+        masks, unreadable_masks = _as_arrays(observed or {})
+        problems = unreadable + unreadable_masks + feature_problems(values, masks)
+        if not arrays:
+            problems.append("no modality was given; use FeatureTable.empty(num_items).")
+        if problems:
+            raise FeatureError(_listed(problems))
+        return cls.unchecked(values, masks)
+
+    @classmethod
+    def unchecked(
+        cls, arrays: Mapping[str, AnyArray], observed: Mapping[str, AnyArray]
+    ) -> FeatureTable:
+        """Build a table from arrays in which `feature_problems` has found no problem.
+
+        Args:
+            arrays: Modality -> values, `items x features`; at least one modality.
+            observed: Modality -> mask, `items`; a modality left out is wholly observed.
+
+        Returns:
+            The table.
+        """
+        num_items = len(next(iter(arrays.values())))
+        mask = np.ones((num_items, len(arrays)), dtype=np.bool_)
+        for column, name in enumerate(arrays):
+            if name in observed:
+                mask[:, column] = observed[name]
+        return cls({name: _Source(values) for name, values in arrays.items()}, mask)
+
+    @classmethod
+    def empty(cls, num_items: int) -> FeatureTable:
+        """Return a table of `num_items` items that has no modality yet."""
+        return cls({}, np.ones((num_items, 0), dtype=np.bool_))
+
+    @property
+    def num_items(self) -> int:
+        """The number of items."""
+        return int(self.observed.shape[0])
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """The number of features of each modality."""
+        return {name: int(source.values.shape[1]) for name, source in self._sources.items()}
+
+    @property
+    def dtypes(self) -> dict[str, str]:
+        """The stored dtype of each modality, such as `float16`."""
+        return {name: str(source.values.dtype) for name, source in self._sources.items()}
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        return self.num_items
+
+    def __repr__(self) -> str:
+        """Return the number of items and each modality's width."""
+        widths = ", ".join(f"{name}: {width}" for name, width in self.widths.items())
+        return f"FeatureTable({self.num_items} items; {widths or 'no modality'})"
+
+    def take(self, rows: Rows) -> FeatureTable:
+        """Return the table of these rows, in this order, without reading or copying any value.
+
+        Args:
+            rows: Row numbers (repeats allowed), a bool mask over the items, or a slice.
+
+        Returns:
+            A table over the same arrays.
+
+        Raises:
+            IndexError: If a row is out of range.
+        """
+        index = as_rows(rows, self.num_items)
+        sources = {name: source.take(index) for name, source in self._sources.items()}
+        return FeatureTable(sources, self.observed[index])
+
+    def batch(self, rows: Rows) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
+        """Read these rows as float32, with 0 wherever a modality was not observed.
+
+        Args:
+            rows: Row numbers (repeats allowed), a bool mask over the items, or a slice.
+
+        Returns:
+            Modality -> values, `items x features`, and the mask, `items x modalities`; both in
+            the order of `rows`.
+
+        Raises:
+            IndexError: If a row is out of range.
+        """
+        index = as_rows(rows, self.num_items)
+        observed = self.observed[index]
+        values = {}
+        for column, (name, source) in enumerate(self._sources.items()):
+            # What is stored at an unobserved place may be anything, also too large for float32.
+            with np.errstate(over="ignore", invalid="ignore"):
+                array = source.read(index)
+            array[~observed[:, column]] = 0.0
+            values[name] = array
+        return values, observed
+
+    def select(self, names: Iterable[str]) -> FeatureTable:
+        """Return the table of these modalities, in this order.
+
+        Args:
+            names: Modalities of this table.
+
+        Returns:
+            A table over the same arrays.
+
+        Raises:
+            FeatureError: If a name is unknown or comes twice.
+        """
+        wanted = list(names)
+        problems = [
+            unknown_option("modality", name, self.names) for name in wanted if name not in self
+        ]
+        if len(set(wanted)) < len(wanted):
+            problems.append(f"a modality is named twice in {', '.join(wanted)}.")
+        if problems:
+            raise FeatureError(_listed(problems))
+        columns = [self.names.index(name) for name in wanted]
+        return FeatureTable({n: self._sources[n] for n in wanted}, self.observed[:, columns])
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is a modality of this name."""
+        return name in self._sources
+
+    def with_modality(
+        self, name: str, values: ArrayLike, observed: ArrayLike | None = None
+    ) -> FeatureTable:
+        """Return this table with one more modality, checked as in `from_arrays`.
+
+        Args:
+            name: A name that the table does not have yet.
+            values: Values, `items x features`.
+            observed: Mask, `items`; everything is observed if it is not given.
+
+        Returns:
+            A table over the same arrays and the new one.
+
+        Raises:
+            FeatureError: If the name is taken, or the values or the mask do not fit.
+        """
+        if name in self:
+            raise FeatureError(
+                f'there already is a modality "{name}"; choose another name, or leave the old one '
+                "out with `select`."
+            )
+        added = FeatureTable.from_arrays(
+            {name: values}, None if observed is None else {name: observed}
+        )
+        if added.num_items != self.num_items:
+            raise FeatureError(
+                f"{name}: {added.num_items} rows, but the table has {self.num_items} items; give "
+                "one row an item, in the table's order."
+            )
+        return FeatureTable(
+            {**self._sources, **added._sources}, np.hstack([self.observed, added.observed])
+        )
+
+    def statistics(
+        self, rows: Rows | None = None
+    ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        r"""Return each modality's mean and standard deviation over its observed rows.
+
+        .. math:: loc_j = \frac{1}{n}\sum_i x_{ij}, \qquad
+                  scale_j = \sqrt{\frac{1}{n}\sum_i (x_{ij} - loc_j)^2}
+
+        Computed in chunks, in float64, so that nothing larger than a chunk is read at a time.
+        A constant feature, and every feature of a modality nowhere observed, gets scale 1.
+
+        Args:
+            rows: The rows to use (those of train, say); all if not given.
+
+        Returns:
+            Modality -> (`loc`, `scale`), each `features`, float32.
+
+        Raises:
+            IndexError: If a row is out of range.
+        """
+        index = as_rows(slice(None) if rows is None else rows, self.num_items)
+        return {
+            name: _loc_scale(source, index[self.observed[index, column]])
+            for column, (name, source) in enumerate(self._sources.items())
+        }
+
+
+def _loc_scale(
+    source: _Source, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    width = source.values.shape[1]
+    loc, spread = np.zeros(width), np.zeros(width)
+    low, high = np.full(width, np.inf), np.full(width, -np.inf)
+    count = 0
+    for part in chunks(len(rows), width):
+        values = source.read(rows[part])
+        low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
+        added = len(values)
+        mean = values.mean(axis=0, dtype=np.float64)
+        shift = mean - loc
+        # Chan, Golub and LeVeque 1979: the sum of squares of two parts, about their common mean.
+        spread += np.square(values - mean).sum(axis=0)
+        spread += np.square(shift) * (count * added / (count + added))
+        loc += shift * (added / (count + added))
+        count += added
+    scale = np.sqrt(spread / max(count, 1)).astype(np.float32)
+    # Rounding can leave a constant a scale just above 0, hence the extremes.
+    constant = (low >= high) | (scale < np.finfo(np.float32).tiny)
+    return loc.astype(np.float32), np.where(constant, np.float32(1.0), scale)
+
+
+def _as_arrays(given: Mapping[str, ArrayLike]) -> tuple[dict[str, AnyArray], list[str]]:
+    arrays: dict[str, AnyArray] = {}
+    problems = []
+    for name, values in given.items():
+        try:
+            arrays[name] = np.asanyarray(values)
+        except ValueError:
+            problems.append(f"{name}: rows of different lengths; give one row of numbers an item.")
+    return arrays, problems
+
+
+def _listed(problems: list[str]) -> str:
+    if len(problems) == 1:
+        return problems[0]
+    return "\n".join(
+        [f"{len(problems)} problems found in the features.", *(f"  - {p}" for p in problems)]
+    )
