@@ -1,0 +1,112 @@
+"""The contract of a fusion rule: modalities in, one hidden vector an item out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from bayesfuse.errors import ConfigError
+from bayesfuse.models.inputs import check_inputs, check_widths
+
+
+class Fusion(nn.Module, ABC):
+    r"""Joins any number of modalities into one hidden vector; each rule is a final subclass.
+
+    .. math:: a_m = \begin{cases} W_m x_m + b_m & \text{if modality } m \text{ was observed} \\
+        \text{absent}_m & \text{otherwise} \end{cases}
+
+    The rule turns the pre-activations :math:`a_m` into the output. Because `absent` is a parameter
+    like any other, a prior over it stays wide when training never left that modality out: a missing
+    modality then shows as a wider posterior predictive, not as a silent zero. What stands in
+    `inputs` where a modality was not observed, NaN and infinity included, changes neither the
+    output nor any gradient.
+
+    Parameter names are part of the contract (they become the names of Pyro sites): the layer of
+    modality `text` is `text.weight` and `text.bias`, its stand-in `absent.text`. Gates live under
+    `gate.<modality>`, a layer over all modalities is `fused`.
+
+    Args:
+        widths: Modality to its number of features, in the order of `observed`'s columns.
+        hidden: Number of units of the output.
+
+    Attributes:
+        names: The modalities, in order.
+        widths: Modality to its number of features.
+        out_features: Width of the output, equal to `hidden`.
+        absent: Modality to its learned pre-activation where it was not observed, each `hidden`,
+            0 at the start.
+
+    Raises:
+        ConfigError: If `hidden` is below 1 or `widths` is not usable (see `check_widths`).
+    """
+
+    def __init__(self, widths: Mapping[str, int], hidden: int) -> None:
+        super().__init__()
+        if hidden < 1:
+            raise ConfigError(f"Got hidden={hidden}; expected at least 1 unit.")
+        self.widths = check_widths(widths)
+        self.names = tuple(self.widths)
+        self.out_features = hidden
+        for name, width in self.widths.items():
+            self.add_module(name, nn.Linear(width, hidden))
+        self.absent = nn.ParameterDict(
+            [(name, nn.Parameter(torch.zeros(hidden))) for name in self.names]
+        )
+
+    def forward(self, inputs: Mapping[str, Tensor], observed: Tensor) -> Tensor:
+        """Fuse the modalities of each item; subclasses define `fuse` and leave this as it is.
+
+        Args:
+            inputs: Modality to its features, each `items x features`.
+            observed: Boolean, `items x modalities`, columns in the order of `names`.
+
+        Returns:
+            The fused vector, `items x hidden`.
+
+        Raises:
+            FeatureError: If names or shapes are not those of `widths`.
+        """
+        values = self.seen(inputs, observed)
+        activations = []
+        for column, name in enumerate(self.names):
+            layer: nn.Module = getattr(self, name)
+            activations.append(
+                torch.where(observed[:, column, None], layer(values[column]), self.absent[name])
+            )
+        return self.fuse(values, activations)
+
+    @final
+    def seen(self, inputs: Mapping[str, Tensor], observed: Tensor) -> list[Tensor]:
+        """Return each modality's features, in the order of `names`, with 0 where not observed.
+
+        Args:
+            inputs: Modality to its features, each `items x features`.
+            observed: Boolean, `items x modalities`.
+
+        Returns:
+            One tensor `items x features` a modality.
+
+        Raises:
+            FeatureError: If names or shapes are not those of `widths`.
+        """
+        check_inputs(inputs, observed, self.widths)
+        return [
+            torch.where(observed[:, column, None], inputs[name], 0.0)
+            for column, name in enumerate(self.names)
+        ]
+
+    @abstractmethod
+    def fuse(self, values: Sequence[Tensor], activations: Sequence[Tensor]) -> Tensor:
+        """Turn pre-activations into the fused vector: the rule itself.
+
+        Args:
+            values: Features with 0 where not observed, one `items x features` a modality.
+            activations: Pre-activations, one `items x hidden` a modality.
+
+        Returns:
+            The fused vector, `items x hidden`.
+        """

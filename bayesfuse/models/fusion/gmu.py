@@ -1,0 +1,81 @@
+"""The gated multimodal unit: learned gates decide, unit by unit, which modality speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from bayesfuse.models.fusion.base import Fusion
+
+
+@final
+class GatedFusion(Fusion):
+    r"""Joins modalities with multiplicative gates that look at all of them.
+
+    For two modalities, one gate serves both:
+
+    .. math:: h_m = \tanh(W_m x_m + b_m), \qquad z = \sigma(W_z [x_1, x_2] + b_z), \qquad
+        h = z \odot h_1 + (1 - z) \odot h_2
+
+    and for any other number there is a gate a modality:
+
+    .. math:: z_m = \sigma(W_{z m} [x_1, \ldots, x_n] + b_{z m}), \qquad
+        h = \sum_m z_m \odot h_m
+
+    One modality alone needs no gate: :math:`h = \tanh(W x + b)`. The gates read the features with
+    0 where a modality was not observed. The tied gate of two modalities is `gate.<first name>`.
+
+    Attributes:
+        gate: Modality to the linear layer of its gate; only the first of two, none of one.
+
+    Example:
+        >>> fusion = GatedFusion({"text": 3, "image": 2}, hidden=4)
+        >>> [name for name, _ in fusion.named_parameters() if "gate" in name]
+        ['gate.text.weight', 'gate.text.bias']
+
+    Reference: Arevalo et al. 2017 (arXiv:1702.01992), section 3 and figure 2: the bimodal unit and
+    the one for n modalities. We add the biases, which the equations leave out.
+    """
+
+    def __init__(self, widths: Mapping[str, int], hidden: int) -> None:
+        super().__init__(widths, hidden)
+        total = sum(self.widths.values())
+        gated = self.names if len(self.names) > 2 else self.names[:-1]
+        self.gate = nn.ModuleDict({name: nn.Linear(total, hidden) for name in gated})
+
+    def gates(self, inputs: Mapping[str, Tensor], observed: Tensor) -> Tensor:
+        """Return how far each unit lets each modality through, to explain an output.
+
+        Args:
+            inputs: Modality to its features, each `items x features`.
+            observed: Boolean, `items x modalities`.
+
+        Returns:
+            Gates in [0, 1], `items x modalities x hidden`. Those of two modalities sum to 1; the
+            gate of a single modality is 1.
+
+        Raises:
+            FeatureError: If names or shapes are not those of `widths`.
+        """
+        return torch.stack(self._gates(self.seen(inputs, observed)), dim=1)
+
+    def fuse(self, values: Sequence[Tensor], activations: Sequence[Tensor]) -> Tensor:
+        """Sum the gated tanh layers (see `Fusion.fuse`)."""
+        speaking = [
+            gate * torch.tanh(activation)
+            for gate, activation in zip(self._gates(values), activations, strict=True)
+        ]
+        return torch.stack(speaking).sum(0)
+
+    def _gates(self, values: Sequence[Tensor]) -> list[Tensor]:
+        """Return one gate `items x hidden` a modality."""
+        together = torch.cat(list(values), dim=-1)
+        gates = [torch.sigmoid(layer(together)) for layer in self.gate.values()]
+        if len(self.names) == 1:
+            return [together.new_ones(len(together), self.out_features)]
+        if len(self.names) == 2:
+            return [gates[0], 1 - gates[0]]
+        return gates

@@ -1,0 +1,130 @@
+"""Standardising inputs inside the model, so that a saved model takes features as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from bayesfuse.errors import FeatureError, unknown_option
+from bayesfuse.models.inputs import check_inputs, check_widths
+
+
+class Standardise(nn.Module):
+    r"""Shifts and scales each modality's features by constants that are saved with the model.
+
+    .. math:: x'_m = g_m \cdot (x_m - \text{loc}_m) / \text{scale}_m
+
+    with a location and a scale a feature and one gain a modality. All are buffers, not parameters:
+    `loc.<modality>`, `scale.<modality>` (each `features`) and `gain.<modality>` (a scalar). They
+    are the identity until set. Where a modality was not observed the result is 0.
+
+    Args:
+        widths: Modality to its number of features, in the order of `observed`'s columns.
+
+    Raises:
+        ConfigError: If `widths` is not usable (see `check_widths`).
+
+    Example:
+        >>> standardise = Standardise({"text": 2})
+        >>> standardise.set_statistics("text", torch.tensor([1., 1.]), torch.tensor([2., 4.]))
+        >>> standardise({"text": torch.tensor([[3., 3.]])}, torch.tensor([[True]]))["text"]
+        tensor([[1.0000, 0.5000]])
+    """
+
+    def __init__(self, widths: Mapping[str, int]) -> None:
+        super().__init__()
+        self.widths = check_widths(widths)
+        self.loc, self.scale, self.gain = nn.Module(), nn.Module(), nn.Module()
+        for name, width in self.widths.items():
+            self.loc.register_buffer(name, torch.zeros(width))
+            self.scale.register_buffer(name, torch.ones(width))
+            self.gain.register_buffer(name, torch.ones(()))
+
+    def forward(self, inputs: Mapping[str, Tensor], observed: Tensor) -> dict[str, Tensor]:
+        """Standardise every modality.
+
+        Args:
+            inputs: Modality to its features, each `items x features`.
+            observed: Boolean, `items x modalities`.
+
+        Returns:
+            Modality to its standardised features, each `items x features`, 0 where not observed.
+
+        Raises:
+            FeatureError: If names or shapes are not those of `widths`.
+        """
+        check_inputs(inputs, observed, self.widths)
+        return {
+            name: torch.where(
+                observed[:, column, None],
+                (inputs[name] - self.loc.get_buffer(name))
+                / self.scale.get_buffer(name)
+                * self.gain.get_buffer(name),
+                0.0,
+            )
+            for column, name in enumerate(self.widths)
+        }
+
+    def set_statistics(self, name: str, loc: Tensor, scale: Tensor) -> None:
+        """Set the location and scale of a modality's features, as measured on training items.
+
+        A feature that never varied has scale 0 and carries no information: it gets scale 1, so
+        that it becomes 0 on training items and stays finite elsewhere.
+
+        Args:
+            name: The modality.
+            loc: Mean of each feature, `features`, finite.
+            scale: Standard deviation of each feature, `features`, finite and >= 0.
+
+        Raises:
+            FeatureError: If the name is unknown, a shape differs or a value is not allowed.
+        """
+        self._check_name(name)
+        for what, value in (("loc", loc), ("scale", scale)):
+            if value.shape != (self.widths[name],):
+                raise FeatureError(
+                    f'The {what} of modality "{name}" has shape {tuple(value.shape)}; expected '
+                    f"({self.widths[name]},), one number a feature."
+                )
+            if not bool(torch.isfinite(value).all()):
+                raise FeatureError(
+                    f'The {what} of modality "{name}" has NaN or infinity at features '
+                    f"{(~torch.isfinite(value)).nonzero().flatten().tolist()[:5]}; expected finite "
+                    "numbers. Are the features of the training items finite?"
+                )
+        if bool((scale < 0).any()):
+            raise FeatureError(
+                f'The scale of modality "{name}" is negative at features '
+                f"{(scale < 0).nonzero().flatten().tolist()[:5]}; expected standard deviations."
+            )
+        with torch.no_grad():
+            self.loc.get_buffer(name).copy_(loc)
+            self.scale.get_buffer(name).copy_(torch.where(scale > 0, scale, 1.0))
+
+    def set_gain(self, name: str, gain: float) -> None:
+        """Set the constant that a modality is multiplied with after standardising.
+
+        A typical standardised row of d features has norm sqrt(d); a gain of r / sqrt(d) makes it
+        r, so that modalities of different widths enter on the same footing.
+
+        Args:
+            name: The modality.
+            gain: A finite number > 0.
+
+        Raises:
+            FeatureError: If the name is unknown or the gain is not a finite number > 0.
+        """
+        self._check_name(name)
+        if not 0 < gain < float("inf"):
+            raise FeatureError(
+                f'The gain of modality "{name}" is {gain}; expected a finite number > 0.'
+            )
+        with torch.no_grad():
+            self.gain.get_buffer(name).fill_(gain)
+
+    def _check_name(self, name: str) -> None:
+        """Raise if there is no such modality."""
+        if name not in self.widths:
+            raise FeatureError(unknown_option("modality", name, self.widths))
