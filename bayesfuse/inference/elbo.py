@@ -1,0 +1,153 @@
+r"""The objective: Pyro's ELBOs, in nats an item, with β on the KL.
+
+.. math:: \mathrm{loss} = -\frac1B \sum_{i,c} \log \mathrm{Bernoulli}(y_{ic} \mid
+    \mathrm{logit}_{ic}(\theta, \phi)) + \beta_t\, \mathrm{KL}(q \| p) / N
+
+N is the number of training items: Pyro's loss, which is in nats for the whole training set, over N.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro import poutine
+from pyro.infer import ELBO, Trace_ELBO, TraceGraph_ELBO, TraceMeanField_ELBO
+from torch import Tensor
+from torch.distributions import kl_divergence
+
+from bayesfuse.errors import ConfigError, unknown_option
+from bayesfuse.inference.guides import Guide
+from bayesfuse.inference.lifting import LiftedModule
+from bayesfuse.inference.local_params import with_local_params
+
+
+class RaoBlackwellELBO(TraceGraph_ELBO):  # type: ignore[misc]  # Pyro ships no types
+    """Pyro's `TraceGraph_ELBO` with the `differentiable_loss` that its siblings have."""
+
+    def differentiable_loss(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Tensor:
+        """Return −ELBO with the gradients of the Rao-Blackwellised surrogate, in nats."""
+        elbo, surrogate = self._loss_and_surrogate_loss(model, guide, args, kwargs)
+        loss: Tensor = surrogate - surrogate.detach() - elbo.detach()
+        return loss
+
+
+ELBOS: dict[str, type[ELBO]] = {
+    "trace": Trace_ELBO,
+    "rao-blackwell": RaoBlackwellELBO,
+    "meanfield": TraceMeanField_ELBO,
+    "annealed": TraceMeanField_ELBO,
+}
+"""Name to Pyro's estimator. `annealed` is `meanfield` with β_t; with the others β is constant."""
+
+MIN_BETA = 1e-8
+"""Pyro refuses to scale by 0, so a schedule that starts at 0 starts here."""
+
+
+class MultiLabelModel:
+    """The generative model: weights from their priors, labels from Bernoullis; a Pyro program.
+
+    Plates: `labels` (dim −1) and `items` (dim −2), the latter subsampled to the minibatch, so that
+    Pyro scales the minibatch's log-likelihood to the `num_items` of the training set.
+
+    Args:
+        lifted: The lifted network: `(inputs, observed) -> logits`, items x labels.
+        num_items: N, the number of training items.
+    """
+
+    def __init__(self, lifted: LiftedModule, num_items: int) -> None:
+        self.lifted = lifted
+        self.num_items = num_items
+
+    def __call__(
+        self,
+        inputs: dict[str, Tensor],
+        observed: Tensor,
+        labels: Tensor | None = None,
+        *,
+        beta: float = 1.0,
+    ) -> Tensor:
+        """Draw weights, then the labels at the site `y`; return the logits, items x labels."""
+        logits: Tensor = self.lifted(inputs, observed, beta=beta)
+        num_items, num_labels = logits.shape
+        # only the number of rows in `subsample` counts: the batch holds these rows already
+        rows = torch.arange(num_items, device=logits.device)
+        with (
+            pyro.plate("items", self.num_items, subsample=rows, dim=-2),
+            pyro.plate("labels", num_labels, dim=-1),
+        ):
+            pyro.sample("y", dist.Bernoulli(logits=logits), obs=labels)
+        return logits
+
+
+class Objective:
+    """loss = −ELBO / N of a model and a guide, in nats an item.
+
+    Args:
+        model: The generative model.
+        guide: Its guide.
+        elbo: `"trace"`, `"rao-blackwell"`, `"meanfield"` or `"annealed"`.
+        num_particles: Draws of the weights a step.
+
+    Raises:
+        ConfigError: If the name of the ELBO is unknown.
+    """
+
+    def __init__(
+        self, model: MultiLabelModel, guide: Guide, elbo: str = "annealed", num_particles: int = 1
+    ) -> None:
+        if elbo not in ELBOS:
+            raise ConfigError(unknown_option("ELBO", elbo, ELBOS))
+        self.model, self.guide = model, guide
+        self._elbo = ELBOS[elbo](num_particles=num_particles)
+
+    @with_local_params
+    def loss(
+        self, inputs: dict[str, Tensor], observed: Tensor, labels: Tensor, *, beta: float = 1.0
+    ) -> Tensor:
+        """Return −ELBO / N of a minibatch, a scalar with gradients, in nats an item.
+
+        Args:
+            inputs: Modality to values, items x features.
+            observed: items x modalities, bool.
+            labels: items x labels, 0 or 1.
+            beta: β_t, what the KL counts for.
+        """
+        total: Tensor = self._elbo.differentiable_loss(
+            self.model, self.guide, inputs, observed, labels, beta=max(beta, MIN_BETA)
+        )
+        return total / self.model.num_items
+
+    def kl(self) -> Tensor:
+        """Return KL(q‖p) of all random weights, a scalar with gradients, in nats an item.
+
+        In closed form where there is one; otherwise one draw's log ratio.
+        """
+        by_site = kl_by_site(self.model.lifted, self.guide)
+        return torch.stack(list(by_site.values())).sum() / self.model.num_items
+
+
+@with_local_params
+def kl_by_site(lifted: LiftedModule, guide: Guide) -> dict[str, Tensor]:
+    """Return KL(q‖p) of each latent site, site name to scalar, in nats.
+
+    In closed form where there is one (given the draws of the prior's hyper-parameters, for a
+    hierarchical prior); otherwise the log ratio at one draw.
+    """
+    guide_trace = poutine.trace(guide).get_trace()
+    replayed = poutine.replay(lifted.draw_weights, trace=guide_trace)
+    model_trace = poutine.trace(replayed).get_trace()
+    found: dict[str, Tensor] = {}
+    for name in lifted.latent:
+        q, p = guide_trace.nodes[name]["fn"], model_trace.nodes[name]["fn"]
+        try:
+            found[name] = kl_divergence(q, p).sum()
+        except NotImplementedError:
+            value = guide_trace.nodes[name]["value"]
+            found[name] = (q.log_prob(value) - p.log_prob(value)).sum()
+    return found

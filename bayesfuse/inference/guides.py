@@ -1,0 +1,176 @@
+r"""Guides: the variational families over the random weights of a lifted module.
+
+All are mean-field over sites and start where the module starts: `loc` is the module's own
+initialisation (or one number), `scale` one number. Names of parameters follow the sites:
+`fusion.text.weight.loc`, `fusion.text.weight.scale`.
+
+========== ================================== ================================================
+name       a weight array w                   KL to a Laplace prior
+========== ================================== ================================================
+laplace    Laplace(loc, scale)                closed form (torch)
+normal     Normal(loc, scale)                 closed form (`kl.kl_normal_laplace`)
+lowrank    Normal(loc, F Fᵀ + diag(scale²))   closed form (marginals and matrix determinant)
+========== ================================== ================================================
+
+Positive hyper-parameters of a prior (the horseshoe's scales) are LogNormal under every guide.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro import poutine
+from pyro.distributions import constraints
+from pyro.nn import PyroModule, PyroParam
+from torch import Tensor, nn
+
+import bayesfuse.inference.kl  # noqa: F401  # registers the closed forms
+from bayesfuse.errors import ConfigError, unknown_option
+from bayesfuse.inference.lifting import LiftedModule
+from bayesfuse.inference.local_params import with_local_params
+from bayesfuse.inference.low_rank import LowRankNormal
+
+
+class SiteGuide(PyroModule):  # type: ignore[misc]  # Pyro ships no types
+    """The variational distribution of one site. Abstract: a subclass gives the distribution."""
+
+    def __init__(self, name: str, loc: Tensor, scale: float) -> None:
+        super().__init__()
+        self.site_name = name
+        self.loc = PyroParam(loc.detach().clone())
+        self.scale = PyroParam(
+            torch.full_like(loc, scale), constraint=constraints.softplus_positive
+        )
+
+    @abstractmethod
+    def distribution(self) -> dist.TorchDistribution:
+        """Return the distribution of the site, with the site's shape as its event shape."""
+
+    def forward(self) -> Tensor:
+        """Draw the site."""
+        value: Tensor = pyro.sample(self.site_name, self.distribution())
+        return value
+
+
+class LaplaceSiteGuide(SiteGuide):
+    """w ~ Laplace(loc, scale), an element at a time: the guide of PM+MO."""
+
+    def distribution(self) -> dist.TorchDistribution:
+        """Return the Laplace distribution of the site."""
+        loc = self.loc
+        return dist.Laplace(loc, self.scale).to_event(loc.dim())
+
+
+class NormalSiteGuide(SiteGuide):
+    """w ~ Normal(loc, scale), an element at a time."""
+
+    def distribution(self) -> dist.TorchDistribution:
+        """Return the normal distribution of the site."""
+        loc = self.loc
+        return dist.Normal(loc, self.scale).to_event(loc.dim())
+
+
+class LowRankSiteGuide(SiteGuide):
+    """w ~ Normal(loc, F Fᵀ + diag(scale²)) over the whole array."""
+
+    def __init__(self, name: str, loc: Tensor, scale: float, rank: int) -> None:
+        super().__init__(name, loc, scale)
+        # small, or the factor would drown the scale that was asked for: total variance 2 scale²
+        factor = torch.randn(*loc.shape, rank, dtype=loc.dtype) * (scale / rank**0.5)
+        self.factor = PyroParam(factor)
+
+    def distribution(self) -> dist.TorchDistribution:
+        """Return the low-rank normal distribution of the site."""
+        return LowRankNormal(self.loc, self.factor, self.scale)
+
+
+class LogNormalSiteGuide(SiteGuide):
+    """log λ ~ Normal(loc, scale), for a positive hyper-parameter λ of a prior."""
+
+    def distribution(self) -> dist.TorchDistribution:
+        """Return the log-normal distribution of the site."""
+        loc = self.loc
+        return dist.LogNormal(loc, self.scale).to_event(loc.dim())
+
+
+GUIDES = ("laplace", "normal", "lowrank")
+
+
+class Guide(PyroModule):  # type: ignore[misc]  # Pyro ships no types
+    """The guide of a lifted module: one `SiteGuide` a latent site; a Pyro program.
+
+    Calling it draws every latent site. Made by `make_guide`.
+    """
+
+    def __init__(self, site_guides: list[SiteGuide]) -> None:
+        super().__init__()
+        # by number: a site's name has dots in it, and these are names of attributes
+        self.site_guides = PyroModule[nn.ModuleList](site_guides)
+
+    def forward(self, *_: object, beta: float = 1.0, **__: object) -> dict[str, Tensor]:
+        """Draw every latent site; the arguments of the model are accepted and not used.
+
+        Args:
+            beta: What the log density of the sites counts for in an ELBO, > 0.
+
+        Returns:
+            Site name to draw.
+        """
+        with poutine.scale(scale=beta):
+            return {guide.site_name: guide() for guide in self.site_guides}
+
+    def locations(self) -> dict[str, Tensor]:
+        """Return the location of every site by name, with gradients."""
+        return {guide.site_name: guide.loc for guide in self.site_guides}
+
+    def scales(self) -> dict[str, Tensor]:
+        """Return the scale of every site by name, with gradients."""
+        return {guide.site_name: guide.scale for guide in self.site_guides}
+
+
+@with_local_params
+def make_guide(
+    lifted: LiftedModule,
+    family: str = "laplace",
+    *,
+    init_loc: float | None = None,
+    init_scale: float = 0.003,
+    rank: int = 8,
+) -> Guide:
+    """Return a guide for a lifted module.
+
+    Args:
+        lifted: The lifted module.
+        family: `"laplace"`, `"normal"` or `"lowrank"`.
+        init_loc: One number where every location starts; the module's own values if left out.
+        init_scale: Where every scale starts, > 0. Armitage et al. 2020 use loc 0.1, scale 0.01.
+        rank: Columns of the factor of `"lowrank"`.
+
+    Raises:
+        ConfigError: If the family is unknown, or a number is out of range.
+    """
+    if family not in GUIDES:
+        raise ConfigError(unknown_option("guide", family, GUIDES))
+    if not init_scale > 0:
+        raise ConfigError(f"init_scale is {init_scale}; expected a number > 0, such as 0.01.")
+    if rank < 1:
+        raise ConfigError(f"rank is {rank}; expected at least 1.")
+    site_guides: list[SiteGuide] = []
+    for site, prior in zip(lifted.sites, lifted.priors, strict=True):
+        for name, shape in prior.positive_sites().items():
+            # τ starts at the prior's scale and λ at 1: together the prior scale that was asked for
+            middle = prior.scale.log() if name.endswith(".global") else prior.scale.new_zeros(())
+            site_guides.append(LogNormalSiteGuide(name, middle.detach().expand(shape), 0.1))
+        loc: Tensor = lifted.module.get_parameter(site.name)
+        if init_loc is not None:
+            loc = torch.full_like(loc, init_loc)
+        if family == "laplace":
+            site_guides.append(LaplaceSiteGuide(site.name, loc, init_scale))
+        elif family == "normal":
+            site_guides.append(NormalSiteGuide(site.name, loc, init_scale))
+        else:
+            site_guides.append(LowRankSiteGuide(site.name, loc, init_scale, rank))
+    return Guide(site_guides)
