@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from bayesfuse.errors import ConfigError, FeatureError
 
-_OWN_NAMES = {"absent", "fused", "gate", "gates", "hidden", "names", "out_features", "widths"}
+_OWN_NAMES = ("absent", "fuse", "fused", "gate", "gates", "names", "out_features", "seen", "widths")
 
 # A modality names a child module, a parameter and a buffer, so it must be free in all of these.
 RESERVED_NAMES = frozenset({*dir(nn.ModuleDict()), *dir(nn.ParameterDict()), *_OWN_NAMES})
