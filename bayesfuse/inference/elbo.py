@@ -15,7 +15,7 @@ import pyro
 import pyro.distributions as dist
 import torch
 from pyro import poutine
-from pyro.infer import ELBO, Trace_ELBO, TraceGraph_ELBO, TraceMeanField_ELBO
+from pyro.infer import Trace_ELBO, TraceGraph_ELBO, TraceMeanField_ELBO
 from torch import Tensor
 from torch.distributions import kl_divergence
 
@@ -25,7 +25,28 @@ from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.local_params import with_local_params
 
 
-class RaoBlackwellELBO(TraceGraph_ELBO):  # type: ignore[misc]  # Pyro ships no types
+class _RecordsNLL:
+    """Keeps the negative log-likelihood of the observed site `y` that an estimate passes by."""
+
+    nll: Tensor
+
+    def _get_trace(self, *args: Any) -> Any:
+        traces = super()._get_trace(*args)  # type: ignore[misc]  # a mixin before a Pyro ELBO
+        model_trace = traces[0]
+        model_trace.compute_log_prob(lambda name, _: name == "y")
+        self.nll = -model_trace.nodes["y"]["log_prob_sum"].detach()
+        return traces
+
+
+class TraceELBO(_RecordsNLL, Trace_ELBO):  # type: ignore[misc]  # Pyro ships no types
+    """Pyro's `Trace_ELBO`: a single draw of log p − log q."""
+
+
+class MeanFieldELBO(_RecordsNLL, TraceMeanField_ELBO):  # type: ignore[misc]  # Pyro ships no types
+    """Pyro's `TraceMeanField_ELBO`: KL in closed form wherever there is one."""
+
+
+class RaoBlackwellELBO(_RecordsNLL, TraceGraph_ELBO):  # type: ignore[misc]  # Pyro ships no types
     """Pyro's `TraceGraph_ELBO` with the `differentiable_loss` that its siblings have."""
 
     def differentiable_loss(
@@ -37,11 +58,11 @@ class RaoBlackwellELBO(TraceGraph_ELBO):  # type: ignore[misc]  # Pyro ships no 
         return loss
 
 
-ELBOS: dict[str, type[ELBO]] = {
-    "trace": Trace_ELBO,
+ELBOS: dict[str, type[TraceELBO] | type[MeanFieldELBO] | type[RaoBlackwellELBO]] = {
+    "trace": TraceELBO,
     "rao-blackwell": RaoBlackwellELBO,
-    "meanfield": TraceMeanField_ELBO,
-    "annealed": TraceMeanField_ELBO,
+    "meanfield": MeanFieldELBO,
+    "annealed": MeanFieldELBO,
 }
 """Name to Pyro's estimator. `annealed` is `meanfield` with β_t; with the others β is constant."""
 
@@ -122,6 +143,11 @@ class Objective:
             self.model, self.guide, inputs, observed, labels, beta=max(beta, MIN_BETA)
         )
         return total / self.model.num_items
+
+    @property
+    def nll(self) -> Tensor:
+        """−log-likelihood of the last `loss`'s minibatch, a scalar, in nats an item."""
+        return self._elbo.nll / self.model.num_items
 
     def kl(self) -> Tensor:
         """Return KL(q‖p) of all random weights, a scalar with gradients, in nats an item.

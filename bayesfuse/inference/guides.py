@@ -1,8 +1,7 @@
 r"""Guides: the variational families over the random weights of a lifted module.
 
 All are mean-field over sites and start where the module starts: `loc` is the module's own
-initialisation (or one number), `scale` one number. Names of parameters follow the sites:
-`fusion.text.weight.loc`, `fusion.text.weight.scale`.
+initialisation (or one number), `scale` one number.
 
 ========== ================================== ================================================
 name       a weight array w                   KL to a Laplace prior
@@ -129,6 +128,14 @@ class Guide(PyroModule):  # type: ignore[misc]  # Pyro ships no types
     def scales(self) -> dict[str, Tensor]:
         """Return the scale of every site by name, with gradients."""
         return {guide.site_name: guide.scale for guide in self.site_guides}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the unconstrained parameters by site: `fusion.text.weight.scale_unconstrained`."""
+        return {
+            f"{guide.site_name}.{name}": parameter
+            for guide in self.site_guides
+            for name, parameter in guide._parameters.items()
+        }
 
 
 @with_local_params

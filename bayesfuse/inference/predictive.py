@@ -1,0 +1,159 @@
+"""Posterior draws of the probabilities: always the posterior, never its plug-in twin.
+
+A draw is one set of weights for all items, so draws are joint over items: the same `draw` index is
+the same network everywhere, however the items are cut into chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+from torch import Tensor, nn
+
+from bayesfuse.data.batches import Batches
+from bayesfuse.inference.guides import Guide
+from bayesfuse.inference.lifting import LiftedModule
+from bayesfuse.inference.local_params import with_local_params
+
+DEFAULT_MEMORY_BUDGET = 512 * 2**20
+"""Bytes that the draws of one chunk of items may take."""
+
+
+class PosteriorPredictive:
+    r"""Draws p^(s)_ic = σ(logit_ic(θ^(s), φ)) with θ^(s) from the guide.
+
+    Args:
+        network: `(inputs, observed) -> logits`, items x labels; with a buffer `fixed_logit` for
+            the labels that training could say nothing about, if it has any.
+        lifted: The network lifted; None for a deterministic network, of which all draws agree.
+        guide: The guide of `lifted`.
+        num_items: N, the number of training items behind the base rate of a fixed label.
+        seed: The draws' seed.
+        precision: `torch.bfloat16` to run the network (not the draws, nor the sigmoid) in it.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        lifted: LiftedModule | None,
+        guide: Guide | None,
+        *,
+        num_items: int,
+        seed: int = 0,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        self.network, self.lifted, self.guide = network, lifted, guide
+        self.num_items, self.seed, self.precision = num_items, seed, precision
+
+    def weights(self, draw: int) -> dict[str, Tensor]:
+        """Return the weights of one draw by site; the same for the same seed and number."""
+        return self._weights(draw)
+
+    def chunks(
+        self, batches: Batches, draws: int, memory_budget: int = DEFAULT_MEMORY_BUDGET
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield probabilities, `draws x items x labels`, for one chunk of items after the other.
+
+        Args:
+            batches: The items.
+            draws: Number of posterior draws, >= 1; a deterministic network has one, whatever is
+                asked for.
+            memory_budget: Bytes that a chunk may take.
+        """
+        if self.lifted is None:
+            draws = 1
+        num_labels = self.network.get_buffer("fixed_logit").shape[0]
+        width = sum(batches.features.widths.values()) + 4 * self._hidden()
+        an_item = 4 * (draws * num_labels + width)
+        chunk = int(max(1, min(len(batches), memory_budget // max(1, an_item))))
+        cached = self._cache(draws, memory_budget) if chunk < len(batches) else None
+        base_rates = self._base_rate_draws(draws)
+        for batch in batches.in_order(chunk):
+            found = np.empty((draws, len(batch.observed), num_labels), np.float32)
+            with self._evaluating():
+                for draw in range(draws):
+                    weights = cached[draw] if cached is not None else self._weights(draw)
+                    logits = self._logits(weights, batch.inputs, batch.observed)
+                    found[draw] = torch.sigmoid(logits.float()).cpu().numpy()
+            for label, rates in base_rates.items():
+                found[:, :, label] = rates[:, None]
+            yield found
+
+    def mean(self, batches: Batches, draws: int) -> NDArray[np.float32]:
+        """Return the predictive probability, the mean over draws, `items x labels`."""
+        parts = [chunk.mean(axis=0) for chunk in self.chunks(batches, draws)]
+        return np.concatenate(parts)
+
+    def _hidden(self) -> int:
+        """Return the widest layer's units, for the memory that a forward pass takes an item."""
+        return max(
+            (p.shape[0] for p in self.network.parameters() if p.dim() > 1),
+            default=1,
+        )
+
+    def _cache(self, draws: int, memory_budget: int) -> list[dict[str, Tensor]] | None:
+        """Return all draws' weights if they fit in the budget, so that chunks share them."""
+        if self.lifted is None:
+            return None
+        a_draw = 4 * sum(site.shape.numel() for site in self.lifted.sites)
+        if draws * a_draw > memory_budget:
+            return None
+        return [self._weights(draw) for draw in range(draws)]
+
+    @with_local_params
+    @torch.no_grad()
+    def _weights(self, draw: int) -> dict[str, Tensor]:
+        if self.lifted is None or self.guide is None:
+            return {}
+        devices = sorted({p.device for p in self.guide.parameters() if p.device.type == "cuda"})
+        seed = int(np.random.SeedSequence([self.seed, draw]).generate_state(1, np.uint64)[0] >> 1)
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            values = self.guide()
+        return {site.name: values[site.name] for site in self.lifted.sites}
+
+    @torch.no_grad()
+    def _logits(
+        self, weights: dict[str, Tensor], inputs: dict[str, Tensor], observed: Tensor
+    ) -> Tensor:
+        mixed = self.precision != torch.float32
+        with torch.autocast(observed.device.type, dtype=self.precision, enabled=mixed):
+            if self.lifted is None:
+                logits: Tensor = self.network(inputs, observed)
+            else:
+                logits = self.lifted.run(weights, inputs, observed)
+        return logits
+
+    def _base_rate_draws(self, draws: int) -> dict[int, NDArray[np.float32]]:
+        """Return draws of the base rate of each fixed label: label -> `draws`.
+
+        k positives of N items leave Beta(k + ½, N − k + ½) (Jeffreys); its draws are its quantiles
+        at the midpoints, in a random order, so that even few draws have its spread.
+        """
+        fixed = self.network.get_buffer("fixed_logit").cpu().double()
+        found: dict[int, NDArray[np.float32]] = {}
+        for label in np.flatnonzero(~fixed.isnan().numpy()):
+            if draws == 1:
+                found[int(label)] = torch.sigmoid(fixed[label]).numpy()[None].astype(np.float32)
+                continue
+            k = 0 if fixed[label] < 0 else self.num_items
+            order = np.random.default_rng([self.seed, int(label)]).permutation(draws)
+            points = (order + 0.5) / draws
+            rates = stats.beta.ppf(points, k + 0.5, self.num_items - k + 0.5)
+            found[int(label)] = np.asarray(rates, np.float32)
+        return found
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Put the network in evaluation mode (no dropout, running batch statistics) and back."""
+        training = self.network.training
+        self.network.eval()
+        try:
+            yield
+        finally:
+            self.network.train(training)

@@ -1,0 +1,288 @@
+r"""The training loop: two objectives, one backward pass.
+
+A step draws the weights once, takes the gradient of
+
+.. math:: -\frac1B \sum_{i,c} \log \mathrm{Bernoulli}(y_{ic} \mid \mathrm{logit}_{ic})
+    + \beta_t\, \mathrm{KL}(q \| p) / N + (\lambda_1 \|loc\|_1 + \lambda_2 \|loc\|_2^2) / N
+
+and steps clipped Adam on the variational parameters (their −ELBO, in nats an item) and AdamW on
+the classifier (its binary cross-entropy: the only term that it is in).
+
+Reference: Armitage et al. 2020 (PM+MO), sec. 3.1–3.2; the penalties are its λKL+L1 and λKL+L2.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pyro
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bayesfuse.data.batches import Batch, Batches, drop_modalities, num_batches
+from bayesfuse.errors import TrainingError
+from bayesfuse.inference.elbo import MultiLabelModel, Objective, kl_by_site
+from bayesfuse.inference.guides import Guide
+from bayesfuse.inference.history import Epoch, Step, SVIResult, SVISettings, Validation
+from bayesfuse.inference.lifting import LiftedModule
+from bayesfuse.inference.optimisers import TwoOptimisers
+from bayesfuse.models.classifier import apply_max_norm_
+
+
+class SVI:
+    """Trains a network whose chosen parts have a posterior, in place.
+
+    Args:
+        network: `(inputs, observed) -> logits`.
+        lifted: The same network lifted, or None to train it deterministically (`elbo="none"`).
+        guide: The guide of `lifted`.
+        settings: How.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        lifted: LiftedModule | None,
+        guide: Guide | None,
+        settings: SVISettings,
+    ) -> None:
+        self.network, self.lifted, self.guide, self.settings = network, lifted, guide, settings
+
+    def fit(
+        self,
+        train: Batches,
+        validate: Callable[[], Validation] | None = None,
+        *,
+        on_step: Callable[[Step], None] | None = None,
+        on_epoch: Callable[[Epoch], None] | None = None,
+    ) -> SVIResult:
+        """Train; afterwards the network and the guide hold the best model found.
+
+        The best model is the one with the lowest posterior-predictive NLL on the validation items
+        among the epochs after the annealing has ended. Ctrl-C ends the training there and keeps the
+        best model so far.
+
+        Args:
+            train: The labelled training items, at least 2.
+            validate: Scores the model as it stands; None trains for all epochs and keeps the last.
+            on_step: Called after every step.
+            on_epoch: Called after every epoch.
+
+        Returns:
+            History, which epoch was kept, and why training ended.
+
+        Raises:
+            TrainingError: If the loss is not finite; it names the step, the site and what to try.
+        """
+        run = _Run(self, train)
+        with _seeded(self.settings.seed, train.device):
+            try:
+                stopped = run.epochs(validate, on_step, on_epoch)
+            except KeyboardInterrupt:
+                stopped = "interrupted"
+                if run.step == 0:
+                    raise
+        run.restore_best()
+        if self.lifted is not None and self.guide is not None:
+            self.lifted.set_point_({k: v.detach() for k, v in self.guide.locations().items()})
+        return SVIResult(
+            tuple(run.history), run.best_epoch, stopped, run.annealing_has_ended(run.best_epoch + 1)
+        )
+
+
+class _Run:
+    """The state of one training."""
+
+    def __init__(self, svi: SVI, train: Batches) -> None:
+        self.network, self.settings, self.train = svi.network, svi.settings, train
+        self.lifted, self.guide = svi.lifted, svi.guide
+        self.objective: Objective | None = None
+        variational: list[nn.Parameter] = []
+        deterministic = list(self.network.parameters())
+        if self.lifted is not None and self.guide is not None:
+            model = MultiLabelModel(self.lifted, len(train))
+            settings = self.settings
+            self.objective = Objective(model, self.guide, settings.elbo, settings.num_particles)
+            variational = [*self.guide.parameters(), *self.lifted.prior_parameters()]
+            deterministic = self.lifted.free_parameters()
+        self.steps_an_epoch = num_batches(len(train), self.settings.batch_size)
+        self.total_steps = self.steps_an_epoch * self.settings.epochs
+        self.optimisers = TwoOptimisers(
+            variational,
+            deterministic,
+            learning_rate=self.settings.learning_rate,
+            classifier_learning_rate=self.settings.classifier_learning_rate,
+            weight_decay=self.settings.weight_decay,
+            clip=self.settings.clip,
+            total_steps=self.total_steps,
+            warmup_steps=round(self.settings.warmup_epochs * self.steps_an_epoch),
+            decay=self.settings.learning_rate_decay,
+        )
+        self.step = 0
+        self.history: list[Epoch] = []
+        self.best_nll, self.best_epoch = math.inf, -1
+        self.best_state: list[dict[str, Tensor]] | None = None
+        self.order = np.random.default_rng(self.settings.seed)
+        self.masks = torch.Generator().manual_seed(self.settings.seed)
+
+    def epochs(
+        self,
+        validate: Callable[[], Validation] | None,
+        on_step: Callable[[Step], None] | None,
+        on_epoch: Callable[[Epoch], None] | None,
+    ) -> str:
+        settings = self.settings
+        val = Validation(math.nan, math.nan)
+        for epoch in range(settings.epochs):
+            started = time.perf_counter()
+            self.network.train()
+            nlls: list[float] = []
+            kl = beta = 0.0
+            for batch in self.train.shuffled(settings.batch_size, self.order):
+                beta = self.beta()
+                nll, kl = self.take_step(batch, beta, epoch)
+                nlls.append(nll * len(batch.observed))
+                if on_step:
+                    on_step(Step(self.step, self.total_steps, epoch, nll, kl, beta, val.nll))
+            nll = sum(nlls) / len(self.train)
+            kl = self.kl()
+            if validate is not None:
+                val = validate()
+            took = time.perf_counter() - started
+            row = Epoch(epoch, nll, kl, beta, -nll - kl, val.nll, val.macro_ap, took)
+            self.history.append(row)
+            if on_epoch:
+                on_epoch(row)
+            # a model from before β has reached its end is a model of another posterior
+            if validate is None or not self.annealing_has_ended(epoch + 1):
+                continue
+            if val.nll < self.best_nll:
+                self.best_nll, self.best_epoch = val.nll, epoch
+                self.best_state = copy.deepcopy(self.state())
+            elif epoch - self.best_epoch >= settings.patience:
+                return "early"
+        return "finished"
+
+    def take_step(self, batch: Batch, beta: float, epoch: int) -> tuple[float, float]:
+        """Take one optimiser step; return nll and an estimate of kl, in nats an item."""
+        settings = self.settings
+        assert batch.labels is not None
+        observed = batch.observed
+        if settings.modality_dropout > 0:
+            observed = drop_modalities(observed, settings.modality_dropout, self.masks)
+        self.optimisers.zero_grad()
+        mixed = settings.precision != torch.float32
+        with torch.autocast(observed.device.type, dtype=settings.precision, enabled=mixed):
+            if self.objective is None:
+                logits = self.network(batch.inputs, observed).float()
+                loss = _bce(logits, batch.labels)
+                nll = loss.detach()
+            else:
+                # Pyro checks supports and shapes on the first step; they do not change after it
+                with pyro.validation_enabled(self.step == 0):
+                    loss = self.objective.loss(batch.inputs, observed, batch.labels, beta=beta)
+                nll = self.objective.nll
+        value, nll_value = float(loss.detach()), float(nll)
+        if not math.isfinite(value):
+            raise TrainingError(self.diagnosis(epoch, value, nll_value))
+        penalty = self.penalty()
+        (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
+        self.optimisers.step()
+        if settings.max_norm is not None:
+            self.project()
+        self.step += 1
+        return nll_value, (value - nll_value) / beta if beta > 0 else math.nan
+
+    def beta(self) -> float:
+        """Return β for the step about to be taken."""
+        if self.objective is None:
+            return 0.0
+        schedule = self.settings.annealing
+        if self.settings.elbo != "annealed":
+            return schedule.end
+        return schedule(self.step / self.steps_an_epoch)
+
+    def annealing_has_ended(self, epoch: float) -> bool:
+        annealed = self.objective is not None and self.settings.elbo == "annealed"
+        return not annealed or self.settings.annealing.has_ended(epoch)
+
+    def kl(self) -> float:
+        if self.objective is None:
+            return 0.0
+        with torch.no_grad():
+            return float(self.objective.kl())
+
+    def penalty(self) -> Tensor | None:
+        """Return (λ₁ ‖loc‖₁ + λ₂ ‖loc‖₂²) / N in nats an item, or None if there is none."""
+        settings = self.settings
+        if self.guide is None or (settings.l1 == 0 and settings.l2 == 0):
+            return None
+        weights = {site.name for site in self.lifted.sites} if self.lifted else set()
+        total = torch.zeros((), device=self.train.device)
+        for name, loc in self.guide.locations().items():
+            if name in weights:
+                total = total + settings.l1 * loc.abs().sum() + settings.l2 * loc.square().sum()
+        return total / len(self.train)
+
+    def project(self) -> None:
+        """Keep the weights into each classifier unit within the max-norm ball."""
+        assert self.settings.max_norm is not None
+        apply_max_norm_(self.network.get_submodule("classifier"), self.settings.max_norm)
+
+    def diagnosis(self, epoch: int, loss: float, nll: float) -> str:
+        """Say where a loss that is not finite came from, and what to try."""
+        where = "in the likelihood, at the site y" if not math.isfinite(nll) else "in the KL"
+        if self.guide is not None and self.lifted is not None:
+            with torch.no_grad():
+                for part in (self.guide.locations(), self.guide.scales()):
+                    for name, value in part.items():
+                        if not bool(torch.isfinite(value).all()):
+                            where = f"at the site {name}, whose guide is no longer finite"
+                if math.isfinite(nll):
+                    for name, value in kl_by_site(self.lifted, self.guide).items():
+                        if not bool(torch.isfinite(value)):
+                            where = f"in the KL of the site {name}"
+        return (
+            f"The loss is {loss} at step {self.step + 1} (epoch {epoch + 1}), {where}. Try a lower "
+            "learning rate (half of it), a longer warm-up, or a smaller init scale of the guide; "
+            "and check the features for extreme values."
+        )
+
+    def state(self) -> list[dict[str, Tensor]]:
+        """Return every tensor that training changes (shared, not copied)."""
+        modules = [self.network, self.guide, self.lifted.priors if self.lifted else None]
+        return [module.state_dict() for module in modules if module is not None]
+
+    def restore_best(self) -> None:
+        """Load the best state; the last one if none was chosen."""
+        if self.best_state is None:
+            self.best_epoch = len(self.history) - 1
+            return
+        with torch.no_grad():
+            for now, best in zip(self.state(), self.best_state, strict=True):
+                for name, value in best.items():
+                    now[name].copy_(value)
+
+
+def _bce(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the binary cross-entropy, summed over labels, mean over items, in nats an item."""
+    total = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    return total.sum(dim=1).mean()
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch inside the block and leave its generators as they were."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+__all__ = ["SVI", "Epoch", "SVIResult", "SVISettings", "Step", "Validation"]
