@@ -1,0 +1,213 @@
+"""`catalog.toml`: which column and which file plays which role in a catalogue."""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from bayesfuse.data.findings import Findings
+from bayesfuse.data.modality_names import modality_name_problems
+from bayesfuse.data.tables import TABLE_SUFFIXES
+from bayesfuse.errors import CatalogError, did_you_mean
+
+FILE_NAME = "catalog.toml"
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ModalitySpec(_Spec):
+    """One `[modalities.NAME]`: where its raw cells and its features are.
+
+    Attributes:
+        column: A column of the table, or `FILE:COLUMN`, joined on the id; raw text, image bytes
+            or paths of image files.
+        features: `FILE.npz:MEMBER`, `FILE.npy` or `FILE.parquet:COLUMN`, in the table's order.
+        observed: A true/false array: a member of the features' archive, `FILE.npz:MEMBER`, or a
+            column of the table.
+        encoder: The name of the encoder to use for the raw cells.
+        kind: What the raw cells are, where their name and look do not say.
+    """
+
+    column: str | None = None
+    features: str | None = None
+    observed: str | None = None
+    encoder: str | None = None
+    kind: Literal["text", "image"] | None = None
+
+
+class GraphSpec(_Spec):
+    """`[graph]`: who shares whom.
+
+    Attributes:
+        people: Columns of names, one relation each.
+        people_separator: What joins the names of a text cell.
+    """
+
+    people: tuple[str, ...] = Field(default=(), strict=False)
+    people_separator: str | None = None
+
+
+class CatalogSpec(_Spec):
+    """What `catalog.toml` (or the flags for a single file) says.
+
+    Attributes:
+        table: The table's file.
+        id: The column of ids.
+        title: The column of titles.
+        labels: The column of labels.
+        labels_separator: What joins the labels of a text cell.
+        label_set: The labels, in order; others are a mistake. Found in the table if not given.
+        empty_labels: Whether an empty list means that the labels are unknown, or that none holds.
+        split: The column of `train`, `val` and `test`.
+        delimiter: What separates the fields of a CSV.
+        modalities: Name -> where it is.
+        graph: Who shares whom.
+    """
+
+    table: str
+    id: str
+    title: str | None = None
+    labels: str | None = None
+    labels_separator: str | None = None
+    label_set: tuple[str, ...] | None = Field(default=None, strict=False)
+    empty_labels: Literal["unknown", "none"] = "unknown"
+    split: str | None = None
+    delimiter: str | None = None
+    modalities: dict[str, ModalitySpec] = Field(default_factory=dict)
+    graph: GraphSpec = GraphSpec()
+
+
+def read_catalog_file(path: Path, findings: Findings) -> CatalogSpec:
+    """Read and check a `catalog.toml`.
+
+    Args:
+        path: The file.
+        findings: Where mistakes go that still leave a specification to go on with.
+
+    Returns:
+        What it says, without unknown keys.
+
+    Raises:
+        CatalogError: If it cannot be read, or a key is missing or has a wrong value.
+    """
+    if not path.is_file():
+        raise CatalogError(
+            path.parent,
+            [
+                f"{path}: no such file. A catalogue is a folder with a {FILE_NAME}, or one file "
+                f"({', '.join(TABLE_SUFFIXES)})."
+            ],
+        )
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CatalogError(path, [f"{path}: not TOML in UTF-8 ({error})."]) from error
+    return make_spec(content, path, findings)
+
+
+def make_spec(content: Mapping[str, object], source: object, findings: Findings) -> CatalogSpec:
+    """Check what a `catalog.toml`, or flags in the same words, say.
+
+    Args:
+        content: Keys and values.
+        source: Where they are from, for the message.
+        findings: Where mistakes go that still leave a specification to go on with.
+
+    Returns:
+        The checked specification, without unknown keys.
+
+    Raises:
+        CatalogError: If a key is missing or has a wrong value; with all other mistakes.
+    """
+    modalities = content.get("modalities")
+    if isinstance(modalities, Mapping):
+        for problem in modality_name_problems(str(name) for name in modalities):
+            findings.problem(problem)
+    known: dict[str, object] = copy.deepcopy(dict(content))
+    try:
+        spec = CatalogSpec.model_validate(known)
+    except ValidationError as error:
+        for details in error.errors():
+            findings.problem(_sentence(details))
+        unknown = [d["loc"] for d in error.errors() if d["type"] == "extra_forbidden"]
+        if len(unknown) < error.error_count():
+            raise CatalogError(source, findings.problems) from error
+        for place in unknown:
+            _remove(known, place)
+        spec = CatalogSpec.model_validate(known)
+    for problem in _meaning_problems(spec):
+        findings.problem(problem)
+    return spec
+
+
+def split_reference(reference: str, suffixes: Iterable[str]) -> tuple[str, str | None] | None:
+    """Return the file and the member of `FILE` or `FILE:MEMBER`, or None if no file is named.
+
+    Example:
+        >>> split_reference("features.npz:text", [".npz"]), split_reference("plot", [".npz"])
+        (('features.npz', 'text'), None)
+    """
+    endings = "|".join(re.escape(suffix) for suffix in suffixes)
+    found = re.fullmatch(rf"(.*(?:{endings}))(?::(.+))?", reference, flags=re.IGNORECASE)
+    return (found[1], found[2]) if found else None
+
+
+def _meaning_problems(spec: CatalogSpec) -> list[str]:
+    problems = []
+    if not spec.modalities:
+        problems.append(
+            "no modality: name at least one, in catalog.toml as [modalities.text] with column or "
+            "features, for a single file with --text, --image or --features."
+        )
+    for name, modality in spec.modalities.items():
+        if modality.column is None and modality.features is None:
+            problems.append(f"modalities.{name}: needs column (raw) or features (encoded).")
+        if modality.encoder is not None and modality.column is None:
+            problems.append(f"modalities.{name}: encoder needs column, the raw cells to encode.")
+    if spec.labels is None and (spec.label_set is not None or spec.labels_separator is not None):
+        problems.append("label_set and labels_separator need labels, the column of labels.")
+    for what, names in (("label_set", spec.label_set or ()), ("people", spec.graph.people)):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            problems.append(f"{what}: named twice: {', '.join(twice)}.")
+    return problems
+
+
+def _remove(content: dict[str, object], place: Sequence[int | str]) -> None:
+    owner: object = content
+    for part in place[:-1]:
+        owner = owner[str(part)] if isinstance(owner, dict) else None
+    if isinstance(owner, dict):
+        del owner[place[-1]]
+
+
+def _sentence(details: ErrorDetails) -> str:
+    place = [str(part) for part in details["loc"]]
+    key = ".".join(place)
+    if details["type"] == "missing":
+        return f'"{key}" is missing: {_MISSING.get(place[-1], "it is required")}.'
+    if details["type"] == "extra_forbidden":
+        owner: type[_Spec] = CatalogSpec
+        if len(place) > 1:
+            owner = ModalitySpec if place[0] == "modalities" else GraphSpec
+        known = list(owner.model_fields)
+        return (
+            f'unknown key "{key}"; expected one of {", ".join(known)}.'
+            f"{did_you_mean(place[-1], known)}"
+        )
+    return f'"{key}": {details["msg"]}; got {details["input"]!r}.'
+
+
+_MISSING = {
+    "table": 'name the file with one row an item, such as table = "items.parquet"',
+    "id": 'name the column that tells items apart, such as id = "id" (for a single file: --id)',
+}

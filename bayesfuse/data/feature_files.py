@@ -1,0 +1,155 @@
+"""Files of features: opened, their masks found, and their ids held against the table's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesfuse.data.arrays import member_names, open_array
+from bayesfuse.data.catalog_file import split_reference
+from bayesfuse.data.tables import Table, open_table, read_list_column
+from bayesfuse.data.text_tables import Cell
+from bayesfuse.errors import FeatureError, did_you_mean
+
+AnyArray = NDArray[Any]
+
+FEATURE_SUFFIXES = (".npz", ".npy", ".parquet")
+
+
+@dataclass
+class FeatureReader:
+    """Opens features for the items of a table.
+
+    Attributes:
+        table: The catalogue's table.
+        ids: The items' ids.
+        id_column: The column that they are from; a features file may repeat it.
+        locate: Finds a file by the name that the user gave.
+    """
+
+    table: Table
+    ids: NDArray[np.str_]
+    id_column: str
+    locate: Callable[[str], Path]
+    _checked: set[Path] = field(default_factory=set)
+
+    def read(
+        self, name: str, reference: str, observed: str | None
+    ) -> tuple[AnyArray, NDArray[np.bool_]]:
+        """Open a modality's features, memory-mapped where the file allows it.
+
+        Args:
+            name: The modality.
+            reference: `FILE.npz:MEMBER`, `FILE.npy` or `FILE.parquet:COLUMN`.
+            observed: Where the mask is: a member of the same archive, a column of the table, or
+                another file; `MEMBER_observed` beside the features, if there is one, if not given.
+
+        Returns:
+            Values, `items x features`, and the mask, `items`; both as long as the file has it.
+
+        Raises:
+            FeatureError: If something is missing or does not match the table's ids.
+            CatalogError: If a Parquet file does not hold what was asked for.
+        """
+        named = split_reference(reference, FEATURE_SUFFIXES)
+        if named is None:
+            raise FeatureError(
+                f'modalities.{name}: features "{reference}" names no file that ends in '
+                f"{', '.join(FEATURE_SUFFIXES)}; write FILE.npz:MEMBER, FILE.npy or "
+                "FILE.parquet:COLUMN."
+            )
+        path, member = self.locate(named[0]), named[1]
+        members: tuple[str, ...] = ()
+        if path.suffix.lower() == ".parquet":
+            if member is None:
+                raise FeatureError(f'{name}: name the column too, as "{named[0]}:COLUMN".')
+            values, mask = read_list_column(path, member)
+            if path.resolve() != self.table.path.resolve():
+                other = open_table(path)
+                if self.id_column in other.names:
+                    self._same_ids(path, np.array([str(i) for i in other.column(self.id_column)]))
+        else:
+            values = open_array(path, member)
+            members = member_names(path) if path.suffix.lower() == ".npz" else ()
+            if self.id_column in members:
+                self._same_ids(path, open_array(path, self.id_column))
+            mask = np.ones(values.shape[0] if values.ndim else 0, dtype=np.bool_)
+        given = self._observed(name, path, member, members, observed)
+        if given is not None:
+            if given.shape != mask.shape:
+                raise FeatureError(
+                    f"{name}: its observed mask has shape {given.shape}; expected {mask.shape}."
+                )
+            mask = mask & given
+        return values, mask
+
+    def _observed(
+        self,
+        name: str,
+        path: Path,
+        member: str | None,
+        members: tuple[str, ...],
+        wanted: str | None,
+    ) -> NDArray[np.bool_] | None:
+        if wanted is None:
+            beside = (f"{member}_observed", f"{name}_observed")
+            found = next((m for m in beside if m in members), None)
+            return None if found is None else _as_mask(name, open_array(path, found).tolist())
+        if wanted in self.table.names:
+            return _as_mask(name, self.table.column(wanted))
+        if wanted in members:
+            return _as_mask(name, open_array(path, wanted).tolist())
+        named = split_reference(wanted, (".npz", ".npy"))
+        if named is not None:
+            return _as_mask(name, open_array(self.locate(named[0]), named[1]).tolist())
+        options = [*members, *self.table.names]
+        raise FeatureError(
+            f'modalities.{name}: observed "{wanted}" is neither a member of {path.name}, nor a '
+            f"column of {self.table.path.name}, nor FILE.npz:MEMBER.{did_you_mean(wanted, options)}"
+        )
+
+    def _same_ids(self, path: Path, stored: AnyArray) -> None:
+        if path in self._checked:
+            return
+        self._checked.add(path)
+        theirs = [i.decode() if isinstance(i, bytes) else str(i) for i in stored.ravel().tolist()]
+        ours = self.ids.tolist()
+        if theirs == ours:
+            return
+        first = next(
+            (i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b),
+            min(len(ours), len(theirs)),
+        )
+        table_has = f'"{ours[first]}"' if first < len(ours) else "no row"
+        file_has = f'"{theirs[first]}"' if first < len(theirs) else "no row"
+        same = " They are the same ids in another order." if sorted(ours) == sorted(theirs) else ""
+        raise FeatureError(
+            f'{path}: its "{self.id_column}" does not match the table: {len(theirs)} ids for '
+            f"{len(ours)} items; the first difference is at row {first} (from 0), where the "
+            f"table has {table_has} and the features {file_has}.{same} Write the features in the "
+            "table's order."
+        )
+
+
+_TRUTHS: dict[object, bool] = {
+    **dict.fromkeys((True, 1, "1", "true", "yes"), True),
+    **dict.fromkeys((False, 0, "0", "false", "no"), False),
+}
+
+
+def _as_mask(name: str, cells: Sequence[Cell]) -> NDArray[np.bool_]:
+    mask = []
+    for row, cell in enumerate(cells):
+        word = cell.strip().lower() if isinstance(cell, str) else cell
+        if not isinstance(word, (str, bool, int)) or word not in _TRUTHS:
+            raise FeatureError(
+                f"{name}: its observed mask holds {cell!r} in row {row} (counted from 0); expected "
+                "true or false."
+            )
+        mask.append(_TRUTHS[word])
+    return np.array(mask, dtype=np.bool_)

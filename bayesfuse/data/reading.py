@@ -1,0 +1,189 @@
+"""Reading a catalogue's table role by role; every mistake goes into one list of findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesfuse.data.catalog_file import CatalogSpec, make_spec
+from bayesfuse.data.findings import Findings
+from bayesfuse.data.list_cells import read_lists
+from bayesfuse.data.modalities import Modalities, ModalityReader
+from bayesfuse.data.roles import (
+    Labels,
+    check_labels,
+    hashed_split,
+    make_labels,
+    read_ids,
+    read_split,
+)
+from bayesfuse.data.tables import Table, is_blank
+from bayesfuse.data.text_tables import Cell
+from bayesfuse.errors import CatalogError
+
+
+@dataclass
+class Reading:
+    """One table being read as its specification says.
+
+    A role whose column is missing is a problem in `findings` and comes back empty, so that the
+    other roles are still checked; call `findings.raise_problems` before using anything.
+
+    Attributes:
+        table: The table.
+        spec: Which column plays which role.
+        folders: Where relative files are looked for, in this order.
+        require_labels: Whether labelled items in train and in val are needed.
+        seed: Of the split by hash.
+        findings: Problems and warnings.
+    """
+
+    table: Table
+    spec: CatalogSpec
+    folders: Sequence[Path]
+    require_labels: bool
+    seed: int
+    findings: Findings
+
+    def ids(self) -> NDArray[np.str_]:
+        """Read the ids, `items`."""
+        cells = self._column(self.spec.id, "id")
+        if cells is None:
+            return np.array([str(row) for row in range(self.table.num_rows)], dtype=np.str_)
+        return read_ids(cells, self.spec.id, self.findings)
+
+    def titles(self) -> list[str] | None:
+        """Read the titles, `items`; `""` where an item has none."""
+        if self.spec.title is None:
+            return None
+        cells = self._column(self.spec.title, "title") or []
+        return ["" if is_blank(cell) else str(cell) for cell in cells]
+
+    def split(self, ids: NDArray[np.str_]) -> NDArray[np.str_]:
+        """Read the splits, `items`, or draw them from the ids."""
+        if self.spec.split is not None:
+            cells = self._column(self.spec.split, "split")
+            if cells is None:
+                return np.full(len(ids), "", dtype="<U5")
+            return read_split(cells, self.spec.split, self.findings)
+        if self.spec.labels is None:
+            self.findings.warn("no split and no labels: every item is in test.")
+            return np.full(len(ids), "test", dtype="<U5")
+        split = hashed_split(ids, self.seed)
+        counts = ", ".join(f"{name} {(split == name).sum()}" for name in ("train", "val", "test"))
+        self.findings.warn(
+            f"no split column: items are split 80/10/10 by a hash of the id, seed {self.seed} "
+            f"({counts})."
+        )
+        return split
+
+    def labels(self, split: NDArray[np.str_]) -> Labels:
+        """Read the labels and check them against the splits."""
+        nothing = Labels(
+            (), np.zeros((len(split), 0), np.float32), np.zeros(len(split), dtype=np.bool_)
+        )
+        if self.spec.labels is None:
+            if self.require_labels:
+                self.findings.problem(
+                    "no labels: name their column with --labels (in catalog.toml: labels = "
+                    f'"COLUMN"); {self.table.path} has {", ".join(self.table.names)}.'
+                )
+            return nothing
+        cells = self._column(self.spec.labels, "labels")
+        if cells is None:
+            return nothing
+        num_problems = len(self.findings.problems)
+        lists = read_lists(
+            cells,
+            self.spec.labels_separator,
+            what=f'labels column "{self.spec.labels}"',
+            flag="labels-separator",
+            findings=self.findings,
+        )
+        if len(self.findings.problems) > num_problems:
+            return nothing
+        labels = make_labels(
+            lists,
+            label_set=self.spec.label_set,
+            empty_means_none=self.spec.empty_labels == "none",
+            findings=self.findings,
+        )
+        # Where the split could not be read, nothing can be said of it.
+        if self.require_labels and split[0]:
+            check_labels(labels, split, self.findings)
+        return labels
+
+    def people(self) -> dict[str, list[list[str]]]:
+        """Read who shares whom: relation -> names an item."""
+        people = {}
+        for name in self.spec.graph.people:
+            cells = self._column(name, "people")
+            if cells is not None:
+                lists = read_lists(
+                    cells,
+                    self.spec.graph.people_separator,
+                    what=f'people column "{name}"',
+                    flag="people-separator",
+                    findings=self.findings,
+                )
+                people[name] = [row or [] for row in lists]
+        return people
+
+    def modalities(self, ids: NDArray[np.str_]) -> Modalities:
+        """Read raw cells and features."""
+        reader = ModalityReader(
+            self.table, ids, self.spec.id, self.folders, self.spec.delimiter, self.findings
+        )
+        return reader.read(self.spec.modalities)
+
+    def _column(self, name: str, role: str) -> list[Cell] | None:
+        try:
+            self.table.require(name, role)
+            return self.table.column(name)
+        except CatalogError as error:
+            self.findings.take(error)
+            return None
+
+
+def spec_of_flags(
+    path: Path, given: Mapping[str, object], columns: Sequence[str], findings: Findings
+) -> CatalogSpec:
+    """Say what a single file's flags say in the words of `catalog.toml`.
+
+    Args:
+        path: The file.
+        given: Flag -> value, for the flags that were given.
+        columns: The file's columns, for messages.
+        findings: Where mistakes go that still leave a specification to go on with.
+
+    Returns:
+        The specification.
+
+    Raises:
+        CatalogError: With everything that is wrong with the flags.
+    """
+    if "id" not in given:
+        raise CatalogError(
+            path, [f"no id: name its column with --id; {path} has {', '.join(columns)}."]
+        )
+    modalities: dict[str, dict[str, object]] = {}
+    for name in ("text", "image"):
+        if name in given:
+            modalities[name] = {"column": given[name], "kind": name}
+    features = given.get("features")
+    if isinstance(features, Mapping):
+        for name, reference in features.items():
+            modalities.setdefault(str(name), {})["features"] = reference
+    graph = {name: given[name] for name in ("people", "people_separator") if name in given}
+    rest = {
+        name: value
+        for name, value in given.items()
+        if name not in ("text", "image", "features", "people", "people_separator")
+    }
+    return make_spec(
+        {**rest, "table": path.name, "modalities": modalities, "graph": graph}, path, findings
+    )

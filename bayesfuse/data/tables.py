@@ -1,0 +1,266 @@
+"""Tables on disk (Parquet, CSV, JSON lines), read a column at a time into plain Python cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from bayesfuse.data.text_tables import (
+    COMPRESSED,
+    DELIMITERS,
+    JSON_LINES,
+    Cell,
+    read_csv,
+    read_json_lines,
+)
+from bayesfuse.errors import CatalogError, did_you_mean
+
+TABLE_SUFFIXES = (".parquet", *DELIMITERS, *JSON_LINES)
+
+
+class _Columns(Protocol):
+    """Where a table's cells come from."""
+
+    def read(self, name: str) -> list[Cell]: ...
+
+    def is_binary(self, name: str) -> bool: ...
+
+    def null_count(self, name: str) -> int | None: ...
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose columns are read when they are asked for.
+
+    Attributes:
+        path: The file.
+        names: The columns' names.
+        num_rows: The number of rows, the header not counted.
+        is_csv: Whether every cell is text, and an empty one `""`.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    num_rows: int
+    is_csv: bool
+    columns: _Columns
+
+    def column(self, name: str) -> list[Cell]:
+        """Return a column's cells, `items`.
+
+        Raises:
+            CatalogError: If there is no such column, or it cannot be read.
+        """
+        self.require(name)
+        return self.columns.read(name)
+
+    def require(self, name: str, role: str = "") -> None:
+        """Raise a `CatalogError` that names the nearest column, if there is no such column."""
+        if name not in self.names:
+            asked = f"{role}: " if role else ""
+            raise CatalogError(
+                self.path,
+                [
+                    f'{asked}{self.path} has no column "{name}"; it has {", ".join(self.names)}.'
+                    f"{did_you_mean(name, self.names)}"
+                ],
+            )
+
+    def is_binary(self, name: str) -> bool:
+        """Return whether a column is declared to hold bytes; its cells are not read."""
+        self.require(name)
+        return self.columns.is_binary(name)
+
+    def missing(self, name: str) -> NDArray[np.bool_]:
+        """Return where a column's cells are null or blank, `items`.
+
+        A column of bytes (images, often large) is only read where the file's statistics do not
+        already say that none is null; where they do, bytes of length 0 do not count as missing.
+        """
+        self.require(name)
+        if self.columns.is_binary(name) and self.columns.null_count(name) == 0:
+            return np.zeros(self.num_rows, dtype=np.bool_)
+        return np.array([is_blank(cell) for cell in self.columns.read(name)], dtype=np.bool_)
+
+
+def is_blank(cell: Cell) -> bool:
+    """Return whether a cell holds nothing: null, NaN, no bytes, or nothing but white space.
+
+    Example:
+        >>> [is_blank(cell) for cell in (None, " ", b"", "a", 0)]
+        [True, True, True, False, False]
+    """
+    if isinstance(cell, str):
+        return not cell.strip()
+    return cell is None or cell == b"" or (isinstance(cell, float) and cell != cell)
+
+
+def open_table(path: Path, delimiter: str | None = None) -> Table:
+    """Open a table: `.parquet`, `.csv`, `.tsv`, `.jsonl` or `.ndjson`.
+
+    Text may be compressed (`.csv.gz`, also `.bz2` and `.xz`) and has to be UTF-8.
+
+    Args:
+        path: The file.
+        delimiter: What separates the fields of a CSV; `,` (in `.tsv` a tab) if not given.
+
+    Returns:
+        The table. Columns of Parquet are read when asked for.
+
+    Raises:
+        CatalogError: If the file is missing, damaged, or not what its name says.
+    """
+    suffix = table_suffix(path)
+    if suffix is None:
+        raise CatalogError(
+            path,
+            [
+                f"{path}: not a table; expected a name that ends in {', '.join(TABLE_SUFFIXES)} "
+                f"(text also with {', '.join(COMPRESSED)})."
+            ],
+        )
+    if not path.is_file():
+        raise CatalogError(path, [f"{path}: no such file."])
+    if delimiter is not None and suffix not in DELIMITERS:
+        raise CatalogError(path, [f"{path}: a delimiter is for CSV; leave it out for {suffix}."])
+    if suffix == ".parquet":
+        return _open_parquet(path)
+    if suffix in JSON_LINES:
+        names, cells = read_json_lines(path)
+    else:
+        names, cells = read_csv(path, delimiter, DELIMITERS[suffix])
+    num_rows = len(cells[names[0]]) if names else 0
+    return Table(path, names, num_rows, suffix in DELIMITERS, _InMemory(cells))
+
+
+def table_suffix(path: Path) -> str | None:
+    """Return the kind of table that a file's name stands for, if any.
+
+    Example:
+        >>> table_suffix(Path("items.csv.gz")), table_suffix(Path("items.xlsx"))
+        ('.csv', None)
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in COMPRESSED:
+        kind = suffixes[-2] if len(suffixes) > 1 else ""
+        return kind if kind in (*DELIMITERS, *JSON_LINES) else None
+    kind = suffixes[-1] if suffixes else ""
+    return kind if kind in TABLE_SUFFIXES else None
+
+
+def read_list_column(path: Path, name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Read a Parquet column of lists of numbers as one array.
+
+    Args:
+        path: A Parquet file.
+        name: A column whose lists all have the same length.
+
+    Returns:
+        Values, `items x features`, in the stored dtype, and where there was a list, `items`.
+
+    Raises:
+        CatalogError: If the file, the column or its lists do not fit.
+    """
+    table = open_table(path)
+    if not isinstance(table.columns, _Parquet):
+        raise CatalogError(path, [f"{path}: features come from .npz, .npy or .parquet."])
+    table.require(name, "features")
+    column = table.columns.arrow(name)
+    if not (
+        pa.types.is_list(column.type)
+        or pa.types.is_large_list(column.type)
+        or pa.types.is_fixed_size_list(column.type)
+    ):
+        raise CatalogError(
+            path, [f'{path}: column "{name}" holds {column.type}; expected lists of numbers.']
+        )
+    observed = np.asarray(column.is_valid())
+    present = column.drop_null()
+    lengths = np.unique(np.asarray(pc.list_value_length(present)))
+    if len(lengths) > 1:
+        raise CatalogError(
+            path,
+            [
+                f'{path}: the lists of column "{name}" differ in length ({lengths[0]} to '
+                f"{lengths[-1]}); every item needs as many features."
+            ],
+        )
+    width = int(lengths[0]) if len(lengths) else 0
+    flat = present.flatten().to_numpy(zero_copy_only=False).reshape(len(present), width)
+    if observed.all():
+        return flat, observed
+    values = np.zeros((len(column), width), dtype=flat.dtype)
+    values[observed] = flat
+    return values, observed
+
+
+@dataclass(frozen=True)
+class _InMemory:
+    cells: dict[str, list[Cell]]
+
+    def read(self, name: str) -> list[Cell]:
+        return self.cells[name]
+
+    def is_binary(self, name: str) -> bool:
+        return False
+
+    def null_count(self, name: str) -> int | None:
+        return None
+
+
+@dataclass(frozen=True)
+class _Parquet:
+    path: Path
+    file: pq.ParquetFile
+
+    def read(self, name: str) -> list[Cell]:
+        cells: list[Cell] = self.arrow(name).to_pylist()
+        return cells
+
+    def arrow(self, name: str) -> pa.Array:
+        with _reading(self.path):
+            column = self.file.read(columns=[name]).column(0)
+        return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+    def is_binary(self, name: str) -> bool:
+        kind = self.file.schema_arrow.field(name).type
+        return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+    def null_count(self, name: str) -> int | None:
+        metadata = self.file.metadata
+        total = 0
+        for group in range(metadata.num_row_groups):
+            row_group = metadata.row_group(group)
+            columns = (row_group.column(i) for i in range(row_group.num_columns))
+            column = next((c for c in columns if c.path_in_schema == name), None)
+            if column is None or column.statistics is None or not column.statistics.has_null_count:
+                return None
+            total += int(column.statistics.null_count)
+        return total
+
+
+def _open_parquet(path: Path) -> Table:
+    with _reading(path):
+        file = pq.ParquetFile(path)
+    names = tuple(str(name) for name in file.schema_arrow.names)
+    return Table(path, names, int(file.metadata.num_rows), False, _Parquet(path, file))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise CatalogError(
+            path, [f"{path}: truncated, damaged or no Parquet file ({reason})."]
+        ) from error
