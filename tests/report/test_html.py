@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from bayesfuse.errors import MissingExtraError
+from bayesfuse.report import LabelRow, ReliabilityCurve, ReportData, render, write
+from bayesfuse.report import html as html_module
+from bayesfuse.report.html import MAX_ITEMS, summary
+
+ATTACK = "<script>alert(1)</script>\"'&"
+VOID = {"meta", "br", "link", "img"}
+
+
+class Page(HTMLParser):
+    """The page's elements, in order, and a check that they are closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.elements)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def html(report_data: ReportData) -> str:
+    """Return the full page, drawn once."""
+    return render(report_data)
+
+
+@pytest.fixture
+def page(html: str) -> Page:
+    """Return the full page, parsed."""
+    return Page(html)
+
+
+def test_the_page_is_one_document_under_a_megabyte(html: str) -> None:
+    assert html.startswith("<!DOCTYPE html>")
+    assert len(html.encode()) < 1_000_000
+
+
+def test_nothing_is_fetched_and_nothing_runs(page: Page) -> None:
+    assert not page.count("script") + page.count("link") + page.count("img") + page.count("iframe")
+    for tag, attributes in page.elements:
+        for name, value in attributes.items():
+            assert not name.startswith("on"), (tag, name)
+            if name in ("href", "src", "xlink:href"):
+                assert (value or "").startswith(("#", "data:")), (tag, value)
+    assert not re.search(r"@import|url\(\s*['\"]?(?!#)", "".join(page.words))
+
+
+def test_a_policy_forbids_the_network(page: Page) -> None:
+    policies = [a["content"] for tag, a in page.elements if tag == "meta" and "http-equiv" in a]
+    assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+
+
+def test_what_the_reader_needs_is_there(page: Page, report_data: ReportData) -> None:
+    assert report_data.command in page.text
+    assert summary(report_data) in page.text
+    for words in ("Macro AP", "0.520", "prior_scale", "left to a person", "2.13.0", "tt0000049"):
+        assert words in page.text
+    assert 'No item of the train split has the label "Western".' in page.text
+
+
+def test_the_page_can_be_used_without_eyes(page: Page) -> None:
+    assert page.elements[0] == ("html", {"lang": "en"})
+    svgs = [attributes for tag, attributes in page.elements if tag == "svg"]
+    assert svgs
+    assert all(a["role"] == "img" and a["aria-label"] for a in svgs)
+    assert page.count("caption") == page.count("table")
+    assert page.count("figcaption") == page.count("figure") == len(svgs)
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_ids_are_unique_and_links_lead_somewhere(page: Page) -> None:
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = [a["href"] for tag, a in page.elements if tag == "a"]
+    assert links
+    assert {(link or "")[1:] for link in links} <= set(ids)
+
+
+def test_every_string_of_the_user_is_escaped(small_report_data: ReportData) -> None:
+    clean = Page(render(small_report_data))
+    tag = dataclasses.replace(small_report_data.items[0].tags[0], label=ATTACK)
+    item = dataclasses.replace(small_report_data.items[0], id=ATTACK, title=ATTACK, tags=[tag])
+    data = dataclasses.replace(
+        small_report_data,
+        title=ATTACK,
+        command=ATTACK,
+        split=ATTACK,
+        settings={ATTACK: ATTACK, **small_report_data.settings},
+        metrics={ATTACK: 1.0},
+        labels=[dataclasses.replace(small_report_data.labels[0], name=ATTACK)],
+        reliability=dataclasses.replace(small_report_data.reliability, name=ATTACK),
+        label_reliability=[dataclasses.replace(small_report_data.reliability, name=ATTACK)],
+        items=[item],
+        warnings=[ATTACK],
+        versions={ATTACK: ATTACK},
+    )
+    attacked = Page(render(data))
+    assert attacked.count("script") == clean.count("script") == 0
+    assert attacked.text.count(ATTACK) >= 13
+    assert "<script>" not in render(data)
+
+
+def test_items_and_panels_are_bounded_and_it_is_said(
+    small_report_data: ReportData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(html_module, "MAX_PANELS", 2)
+    curves = [ReliabilityCurve(f"label {n}", [0.1], [0.1], [3]) for n in range(9)]
+    page = Page(render(dataclasses.replace(small_report_data, label_reliability=curves)))
+    assert len(small_report_data.items) > MAX_ITEMS
+    assert f"The {MAX_ITEMS} most uncertain items" in page.text
+    assert page.text.count("The film number") == MAX_ITEMS
+    assert "7 more are in the table above" in page.text
+
+
+def test_a_tempered_posterior_is_declared(small_report_data: ReportData) -> None:
+    assert "tempered" not in render(small_report_data)
+    assert "weighted by 0.300" in render(dataclasses.replace(small_report_data, temperature=0.3))
+
+
+def test_a_bare_run_makes_a_page_too(small_report_data: ReportData) -> None:
+    blind = LabelRow("Drama", 0, 0.0, *[math.nan] * 5)
+    page = Page(
+        render(
+            dataclasses.replace(
+                small_report_data,
+                history=[],
+                metrics={"macro_ap": math.nan},
+                labels=[blind],
+                reliability=ReliabilityCurve("all labels", [], [], []),
+                label_reliability=[],
+                items=[],
+                epistemic_shares=[],
+                best_epoch=None,
+                num_left_to_person=None,
+                truth=None,
+                warnings=[],
+                versions={},
+            )
+        )
+    )
+    assert "No history was recorded." in page.text
+    assert "No items to show." in page.text
+    assert "Read this first" not in page.text
+    assert "nan" not in page.text.lower().split()
+
+
+def test_the_summary_says_only_what_is_known(report_data: ReportData) -> None:
+    assert summary(report_data) == (
+        "855 items of the val split and 21 labels; each probability is the mean over 64 posterior "
+        "draws. Macro average precision is 0.520. Probabilities are off by 0.008 on average. 41 "
+        "items are too unsure to tag without a look and are left to a person."
+    )
+    less = dataclasses.replace(
+        report_data,
+        metrics={},
+        reliability=ReliabilityCurve("all labels", [], [], []),
+        num_left_to_person=None,
+    )
+    assert summary(less).endswith("64 posterior draws.")
+
+
+def test_the_same_run_gives_the_same_page(small_report_data: ReportData) -> None:
+    assert render(small_report_data) == render(small_report_data)
+
+
+def test_write_replaces_the_file_as_a_whole(small_report_data: ReportData, tmp_path: Path) -> None:
+    target = tmp_path / "report.html"
+    target.write_text("old")
+    assert write(small_report_data, target) == target
+    assert target.read_text(encoding="utf-8") == render(small_report_data)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_failed_write_leaves_the_old_page(
+    small_report_data: ReportData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "report.html"
+    target.write_text("old")
+
+    def full_disk(*_: object, **__: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        write(small_report_data, target)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_without_jinja_the_extra_is_named(
+    small_report_data: ReportData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(MissingExtraError, match=r"needs jinja2.*bayesfuse\[report\]"):
+        render(small_report_data)
+
+
+def contrast(one: str, two: str) -> float:
+    """Return the WCAG 2 contrast ratio of two colours such as `#1f5fa8`."""
+
+    def luminance(colour: str) -> float:
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(one), luminance(two)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_text_stands_out_in_every_theme(html: str) -> None:
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+    themes = re.findall(r":root \{([^}]*--page[^}]*)\}", html)
+    assert len(themes) == 3  # light, dark, print
+    for theme in themes:
+        colours = dict(re.findall(r"--(\w+): (#\w{6})", theme))
+        for ground in ("page", "card", "note"):
+            for text in ("ink", "muted", "accent", "second"):
+                assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground, theme)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_real_browser_lays_it_out_without_scrolling_sideways(
+    report_data: ReportData, tmp_path: Path, width: int
+) -> None:
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        pytest.skip("no Chromium here to look at the page with")
+    write(report_data, tmp_path / "report.html")
+    # A frame of the wanted width; the frame's own script is not bound by the report's policy.
+    (tmp_path / "frame.html").write_text(
+        f'<iframe id="f" src="report.html" style="width:{width}px;height:800px;border:0"></iframe>'
+        "<script>addEventListener('load', () => {"
+        "const page = document.getElementById('f').contentDocument.documentElement;"
+        "document.title = page.scrollWidth + '/' + page.clientWidth; });</script>"
+    )
+    done = subprocess.run(
+        [
+            *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
+            *("--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}"),
+            (tmp_path / "frame.html").as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    found = re.search(r"<title>(\d+)/(\d+)</title>", done.stdout)
+    assert found is not None, done.stdout + done.stderr
+    assert 0 < int(found.group(1)) <= int(found.group(2)) <= width
