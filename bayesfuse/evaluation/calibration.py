@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from bayesfuse.errors import UserError, unknown_option
 from bayesfuse.evaluation.arrays import Bools, Floats, as_pair
@@ -155,7 +154,7 @@ def _curve(p: Floats, y: Bools, binning: Binning, num_bins: int) -> ReliabilityC
         edges = np.linspace(0, 1, num_bins + 1)
         index = np.minimum(np.searchsorted(edges, p, side="right") - 1, num_bins - 1)
     elif binning == "equal-mass":
-        rank = rankdata(p, method="min").astype(np.int64) - 1
+        rank = np.searchsorted(np.sort(p), p)  # equal values share the lowest of their ranks
         index = rank * num_bins // len(p)
     else:
         raise UserError(unknown_option("binning", binning, BINNINGS))

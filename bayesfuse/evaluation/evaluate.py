@@ -148,14 +148,12 @@ class Evaluation:
     def _heading(self) -> str:
         """Say what was scored and what was left out of which average."""
         lines = [f"{self.num_items:,} items, {self.num_labels} labels"]
-        if self.f1.labels_left_out:
-            lines.append(
-                f"{self.f1.labels_left_out} of the labels have no positive here: left out of macro"
-            )
-        if self.f1.items_left_out:
-            lines.append(
-                f"{self.f1.items_left_out:,} of the items have no label: left out of samples"
-            )
+        if labels := self.f1.labels_left_out:
+            what = "1 label has" if labels == 1 else f"{labels} labels have"
+            lines.append(f"{what} no positive here: left out of macro")
+        if items := self.f1.items_left_out:
+            what = "1 item has" if items == 1 else f"{items:,} items have"
+            lines.append(f"{what} no label: left out of samples")
         return "\n".join(lines)
 
 

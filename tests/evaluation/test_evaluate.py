@@ -80,8 +80,8 @@ def test_a_label_and_an_item_that_cannot_be_scored():
     assert plain["labels"][1]["average_precision"] is None
     assert plain["labels"][1]["positives"] == 0
     assert plain["labels"][1]["nll"] > 0
-    assert "1 of the labels have no positive here: left out of macro" in text
-    assert "1 of the items have no label: left out of samples" in text
+    assert "1 label has no positive here: left out of macro" in text
+    assert "1 item has no label: left out of samples" in text
 
 
 def test_to_dict_round_trips_through_json(case):

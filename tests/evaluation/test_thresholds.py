@@ -93,8 +93,8 @@ def test_midpoint_between_accepted_and_rejected():
     assert best_thresholds([[0.2], [0.4]], [[1], [1]]) == pytest.approx([0.1])
 
 
-def test_neighbouring_floats_are_told_apart():
-    low = 0.3
+@pytest.mark.parametrize("low", [0.3, np.nextafter(0.3, 1.0)])  # one midpoint rounds up, one down
+def test_neighbouring_floats_are_told_apart(low):
     high = np.nextafter(low, 1.0)
     probability, labels = np.array([[low], [high]]), [[0], [1]]
     assert decide(probability, best_thresholds(probability, labels)).tolist() == [[False], [True]]
