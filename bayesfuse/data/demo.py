@@ -51,7 +51,7 @@ column = "plot"                        # raw: one string an item; null where it 
 encoder = "tfidf"
 
 [modalities.image]
-column = "posters.parquet:png"         # raw: PNG bytes, joined on the id; no row where missing
+column = "posters.parquet:png"         # raw: PNG bytes, joined on the id; null where missing
 encoder = "statistics"
 
 [graph]
@@ -70,7 +70,7 @@ poster and {without_plot:,} no plot, for reasons that have nothing to do with th
 | --- | --- |
 | catalog.toml | which column is what |
 | items.parquet | id, title, plot, genres, director, writer, year, split |
-| posters.parquet | id, png (96 x 144 pixels); movies without a poster have no row |
+| posters.parquet | id, png (96 x 144 pixels; null where there is none) |
 | truth.parquet | id, label, and the true probability of the label given the evidence (below) |
 
 `truth.parquet` is what a real catalogue cannot have. Its columns are exact posterior probabilities,
@@ -233,9 +233,9 @@ def _refuse_if_taken(target: Path, overwrite: bool) -> None:
 
 def _write_files(demo: DemoCatalogue, folder: Path, seed: int) -> None:
     items = demo.table.drop(columns="poster")
-    posters = demo.table.loc[demo.table["poster"].notna(), ["id", "poster"]]
+    posters = demo.table[["id", "poster"]].rename(columns={"poster": "png"})
     items.to_parquet(folder / "items.parquet", index=False)
-    posters.rename(columns={"poster": "png"}).to_parquet(folder / "posters.parquet", index=False)
+    posters.to_parquet(folder / "posters.parquet", index=False)
     demo.truth.to_parquet(folder / "truth.parquet", index=False)
     (folder / "catalog.toml").write_text(_CATALOG_TOML, encoding="utf-8")
     process = DemoProcess()
@@ -245,7 +245,7 @@ def _write_files(demo: DemoCatalogue, folder: Path, seed: int) -> None:
         num_items=len(items),
         seed=seed,
         num_labels=len(LABEL_NAMES),
-        without_poster=len(items) - len(posters),
+        without_poster=int(posters["png"].isna().sum()),
         without_plot=int(items["plot"].isna().sum()),
         rates="\n".join(
             f"| {name} | {rate:.1%} | {counts.get(name, 0) / len(items):.1%} |"

@@ -130,8 +130,9 @@ def test_the_folder_holds_the_catalogue(tmp_path):
     assert items["plot"].isna().tolist() == demo.table["plot"].isna().tolist()
     assert [list(genres) for genres in items["genres"]] == demo.table["genres"].tolist()
     posters = pd.read_parquet(folder / "posters.parquet").set_index("id")["png"]
-    expected = demo.table.dropna(subset="poster").set_index("id")["poster"]
-    assert posters.to_dict() == expected.to_dict()
+    expected = demo.table.set_index("id")["poster"]
+    assert posters.dropna().to_dict() == expected.dropna().to_dict()
+    assert list(posters.index) == list(expected.index)
     pd.testing.assert_frame_equal(
         pd.read_parquet(folder / "truth.parquet"), demo.truth, check_dtype=False
     )
