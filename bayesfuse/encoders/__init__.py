@@ -1,1 +1,1 @@
-"""encoders"""
+"""Encoders: raw texts and pictures in, features out."""
