@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bayesfuse.data.arrays import member_names, open_array
 from bayesfuse.data.catalog_file import split_reference
+from bayesfuse.data.findings import Findings
 from bayesfuse.data.tables import Table, open_table, read_list_column
 from bayesfuse.data.text_tables import Cell
 from bayesfuse.errors import FeatureError, did_you_mean
@@ -30,12 +31,14 @@ class FeatureReader:
         ids: The items' ids.
         id_column: The column that they are from; a features file may repeat it.
         locate: Finds a file by the name that the user gave.
+        findings: Where ids that do not match go, so that the values are still checked.
     """
 
     table: Table
     ids: NDArray[np.str_]
     id_column: str
     locate: Callable[[str], Path]
+    findings: Findings
     _checked: set[Path] = field(default_factory=set)
 
     def read(
@@ -53,7 +56,7 @@ class FeatureReader:
             Values, `items x features`, and the mask, `items`; both as long as the file has it.
 
         Raises:
-            FeatureError: If something is missing or does not match the table's ids.
+            FeatureError: If something is missing.
             CatalogError: If a Parquet file does not hold what was asked for.
         """
         named = split_reference(reference, FEATURE_SUFFIXES)
@@ -128,7 +131,7 @@ class FeatureReader:
         table_has = f'"{ours[first]}"' if first < len(ours) else "no row"
         file_has = f'"{theirs[first]}"' if first < len(theirs) else "no row"
         same = " They are the same ids in another order." if sorted(ours) == sorted(theirs) else ""
-        raise FeatureError(
+        self.findings.problem(
             f'{path}: its "{self.id_column}" does not match the table: {len(theirs)} ids for '
             f"{len(ours)} items; the first difference is at row {first} (from 0), where the "
             f"table has {table_has} and the features {file_has}.{same} Write the features in the "

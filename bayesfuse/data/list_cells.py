@@ -57,6 +57,8 @@ def read_lists(
             return [[] for _ in cells]
         names = [str(name).strip() for name in parsed if name is not None]
         lists.append([name for name in names if name])
+    if separator and not plain and any(lists):
+        findings.warn(f"{what}: its cells are lists, so that --{flag} has nothing to split.")
     joined_by = likely_separator(plain) if separator is None else None
     if joined_by is not None:
         example = next(cell for cell in plain if joined_by in cell)

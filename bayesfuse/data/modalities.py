@@ -79,7 +79,7 @@ class ModalityReader:
         raw: dict[str, RawColumn] = {}
         arrays: dict[str, AnyArray] = {}
         observed: dict[str, NDArray[np.bool_]] = {}
-        reader = FeatureReader(self.table, self.ids, self.id_column, self._file)
+        reader = FeatureReader(self.table, self.ids, self.id_column, self._file, self.findings)
         for name, spec in specs.items():
             with self.findings.gathering():
                 if spec.column is not None:
@@ -87,7 +87,7 @@ class ModalityReader:
             with self.findings.gathering():
                 if spec.features is not None:
                     arrays[name], mask = reader.read(name, spec.features, spec.observed)
-                    if len(arrays[name]) == len(self.ids) == len(mask):
+                    if arrays[name].shape[:1] == mask.shape == self.ids.shape:
                         observed[name] = mask & raw[name].observed if name in raw else mask
             if spec.observed is not None and spec.features is None:
                 self.findings.problem(

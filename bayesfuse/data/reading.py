@@ -14,6 +14,7 @@ from bayesfuse.data.findings import Findings
 from bayesfuse.data.list_cells import read_lists
 from bayesfuse.data.modalities import Modalities, ModalityReader
 from bayesfuse.data.roles import (
+    SPLITS,
     Labels,
     check_labels,
     hashed_split,
@@ -113,7 +114,7 @@ class Reading:
             findings=self.findings,
         )
         # Where the split could not be read, nothing can be said of it.
-        if self.require_labels and split[0]:
+        if self.require_labels and np.isin(split, SPLITS).all():
             check_labels(labels, split, self.findings)
         return labels
 

@@ -190,7 +190,7 @@ def check_labels(labels: Labels, split: NDArray[np.str_], findings: Findings) ->
         if not rows.any():
             findings.problem(
                 f"split: no item is in {name}; fitting needs train to learn from and val to choose "
-                "by."
+                "by. The split column is --split (in catalog.toml: split)."
             )
         elif not labels.labelled[rows].any():
             findings.problem(

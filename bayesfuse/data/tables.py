@@ -24,6 +24,7 @@ from bayesfuse.data.text_tables import (
 )
 from bayesfuse.errors import CatalogError, did_you_mean
 
+_BINARY = ("binary", "large_binary", "binary_view")
 TABLE_SUFFIXES = (".parquet", *DELIMITERS, *JSON_LINES)
 
 
@@ -232,8 +233,7 @@ class _Parquet:
         return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
     def is_binary(self, name: str) -> bool:
-        kind = self.file.schema_arrow.field(name).type
-        return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+        return str(self.file.schema_arrow.field(name).type) in _BINARY
 
     def null_count(self, name: str) -> int | None:
         metadata = self.file.metadata

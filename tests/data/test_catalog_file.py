@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bayesfuse.data.catalog_file import CatalogSpec, read_catalog_file, split_reference
+from bayesfuse.data.findings import Findings
+from bayesfuse.errors import CatalogError
+
+WHOLE = """
+table = "items.parquet"
+id = "id"
+title = "title"
+labels = "genres"
+labels_separator = "|"
+label_set = ["Drama", "War"]
+empty_labels = "none"
+split = "split"
+delimiter = ";"
+
+[modalities.text]
+column = "plot"
+features = "features.npz:text"
+observed = "text_observed"
+encoder = "tfidf"
+kind = "text"
+
+[graph]
+people = ["director"]
+people_separator = ";"
+"""
+
+
+def read(tmp_path: Path, content: str) -> tuple[CatalogSpec, Findings]:
+    path = tmp_path / "catalog.toml"
+    path.write_text(content, encoding="utf-8")
+    findings = Findings()
+    return read_catalog_file(path, findings), findings
+
+
+def test_every_key_is_understood(tmp_path: Path) -> None:
+    spec, findings = read(tmp_path, WHOLE)
+    assert not findings.problems
+    assert spec.label_set == ("Drama", "War")
+    assert spec.graph.people == ("director",)
+    assert spec.modalities["text"].encoder == "tfidf"
+    assert set(spec.model_dump(exclude_none=True)) == set(CatalogSpec.model_fields)
+
+
+def test_unknown_keys_are_named_and_the_rest_is_kept(tmp_path: Path) -> None:
+    content = WHOLE.replace("title =", "titel =").replace("column =", "colum =")
+    spec, findings = read(tmp_path, content.replace("people =", "peeple ="))
+    assert spec.title is None
+    assert spec.table == "items.parquet"
+    joined = "\n".join(findings.problems)
+    assert 'unknown key "titel"' in joined
+    assert 'Did you mean "title"?' in joined
+    assert 'unknown key "modalities.text.colum"' in joined
+    assert 'Did you mean "column"?' in joined
+    assert 'unknown key "graph.peeple"' in joined
+    assert "encoder needs column" in joined
+
+
+def test_missing_and_wrong_values_are_refused_together(tmp_path: Path) -> None:
+    content = 'id = 3\nempty_labels = "maybe"\n[modalities.Text]\nfeatures = 1\nzzz = 2\n'
+    with pytest.raises(CatalogError) as caught:
+        read(tmp_path, content)
+    message = str(caught.value)
+    for words in (
+        '"table" is missing: name the file',
+        '"id": Input should be a valid string; got 3',
+        "'unknown' or 'none'",
+        '"modalities.Text.features"',
+        'modality "Text": a name is a small letter',
+        'unknown key "modalities.Text.zzz"',
+    ):
+        assert words in message
+
+
+def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    _, findings = read(tmp_path, 'table = "a.csv"\nid = "id"\nlabel_set = ["a"]\n')
+    assert any("no modality" in problem for problem in findings.problems)
+    assert any("need labels" in problem for problem in findings.problems)
+    _, findings = read(
+        tmp_path,
+        'table = "a.csv"\nid = "id"\nlabels = "g"\nlabel_set = ["a", "a"]\n[modalities.text]\n',
+    )
+    assert findings.problems == [
+        "modalities.text: needs column (raw) or features (encoded).",
+        "label_set: named twice: a.",
+    ]
+
+
+def test_files_that_are_no_toml_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"not TOML in UTF-8 .*line 1"):
+        read(tmp_path, "table = items.csv")
+    (tmp_path / "catalog.toml").write_bytes(b'table = "\xe9"')
+    with pytest.raises(CatalogError, match="not TOML in UTF-8"):
+        read_catalog_file(tmp_path / "catalog.toml", Findings())
+    with pytest.raises(CatalogError, match=r"a folder with a catalog\.toml, or one file"):
+        read_catalog_file(tmp_path / "none" / "catalog.toml", Findings())
+
+
+def test_references_name_a_file_and_a_member() -> None:
+    suffixes = (".npz", ".npy")
+    assert split_reference("a/b.npz:text", suffixes) == ("a/b.npz", "text")
+    assert split_reference("C:/b.NPY", suffixes) == ("C:/b.NPY", None)
+    assert split_reference("C:/b.npz:x:y", suffixes) == ("C:/b.npz", "x:y")
+    assert split_reference("plot:npz", suffixes) is None

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bayesfuse.data.catalog_file import ModalitySpec
+from bayesfuse.data.findings import Findings
+from bayesfuse.data.modalities import Modalities, ModalityReader
+from bayesfuse.data.tables import open_table
+
+IDS = ["a", "b", "c"]
+
+
+def read(
+    folder: Path, columns: dict[str, object], **specs: dict[str, str]
+) -> tuple[Modalities, Findings]:
+    pq.write_table(pa.table({"id": IDS, **columns}), folder / "items.parquet")
+    findings = Findings()
+    reader = ModalityReader(
+        open_table(folder / "items.parquet"), np.array(IDS), "id", [folder], None, findings
+    )
+    return reader.read({n: ModalitySpec.model_validate(s) for n, s in specs.items()}), findings
+
+
+def write(path: Path, **columns: object) -> None:
+    pq.write_table(pa.table(columns), path)
+
+
+def test_raw_text_alone_makes_no_features(tmp_path: Path) -> None:
+    made, findings = read(
+        tmp_path, {"plot": ["x", None, " "]}, text={"column": "plot", "encoder": "tfidf"}
+    )
+    assert not findings.problems
+    assert made.features.num_items == 3
+    assert made.features.names == ()
+    assert list(made.raw["text"]) == ["x", None, None]
+    assert made.raw["text"].observed.tolist() == [True, False, False]
+    assert made.encoders == {"text": "tfidf"}
+
+
+def test_an_empty_raw_cell_masks_the_features_beside_it(tmp_path: Path) -> None:
+    np.save(tmp_path / "f.npy", np.array([[1.0], [np.nan], [3.0]]))
+    spec = {"column": "plot", "features": "f.npy"}
+    made, findings = read(tmp_path, {"plot": ["x", "", "z"]}, text=spec)
+    assert not findings.problems
+    assert made.features.batch([0, 1, 2])[0]["text"].tolist() == [[1.0], [0.0], [3.0]]
+    # The control: the same NaN where there is a text.
+    _, findings = read(tmp_path, {"plot": ["x", "y", "z"]}, text=spec)
+    assert (
+        'text: 1 of 3 rows hold NaN or infinite features (first: row 1, id "b"'
+        in findings.problems[0]
+    )
+    assert "text_observed" in findings.problems[0]
+    assert "empty cell" in findings.problems[0]
+
+
+def test_another_table_is_joined_on_the_id(tmp_path: Path) -> None:
+    write(tmp_path / "posters.parquet", id=["c", "x", "a"], jpeg=[b"C", b"X", None])
+    made, findings = read(tmp_path, {}, image={"column": "posters.parquet:jpeg"})
+    assert not findings.problems
+    assert list(made.raw["image"]) == [None, None, b"C"]
+    assert made.raw["image"].kind == "bytes"
+    assert made.raw["image"].observed.tolist() == [False, False, True]
+    assert "1 of 3 ids are not in" in findings.warnings[0]
+    assert "(b)" in findings.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"id": ["a", "a"], "jpeg": [b"1", b"2"]}, "1 ids come more than once (a)"),
+        ({"id": ["a", None], "jpeg": [b"1", b"2"]}, '1 rows have no "id"'),
+        ({"id": ["x", "y"], "jpeg": [b"1", b"2"]}, "not one id of"),
+        ({"key": ["a"], "jpeg": [b"1"]}, 'no column "id"'),
+        ({"id": ["a"], "jpg": [b"1"]}, 'no column "jpeg"'),
+    ],
+)
+def test_tables_that_cannot_be_joined_are_refused(
+    tmp_path: Path, columns: dict[str, object], words: str
+) -> None:
+    write(tmp_path / "posters.parquet", **columns)
+    _, findings = read(tmp_path, {}, image={"column": "posters.parquet:jpeg"})
+    assert words in findings.problems[0]
+
+
+def test_images_may_be_paths(tmp_path: Path) -> None:
+    for name in ("1.jpg", "2.PNG"):
+        (tmp_path / name).write_bytes(b"image")
+    paths = ["1.jpg", str(tmp_path / "2.PNG"), None]
+    for name in ("image", "poster"):
+        made, findings = read(tmp_path, {"file": paths}, **{name: {"column": "file"}})
+        assert not findings.problems
+        assert made.raw[name].kind == "path"
+        assert list(made.raw[name]) == [str(tmp_path / "1.jpg"), str(tmp_path / "2.PNG"), None]
+    made, _ = read(tmp_path, {"file": paths}, poster={"column": "file", "kind": "text"})
+    assert made.raw["poster"].kind == "text"
+    _, findings = read(tmp_path, {"file": ["1.jpg", "4.jpg", "5.jpg"]}, image={"column": "file"})
+    assert f"2 of 3 image files are missing (first: {tmp_path}/4.jpg)" in findings.problems[0]
+
+
+def test_all_mistakes_of_all_modalities_come_together(tmp_path: Path) -> None:
+    np.save(tmp_path / "short.npy", np.ones((2, 4)))
+    np.save(tmp_path / "number.npy", np.float32(3))
+    np.save(tmp_path / "nan.npy", np.full((3, 1), np.nan))
+    _, findings = read(
+        tmp_path,
+        {"plot": ["x", "y", "z"], "year": [1, 2, 3], "jpeg": [b"1", b"2", b"3"]},
+        a={"column": "plto"},
+        b={"column": "year"},
+        c={"column": "jpeg", "kind": "text"},
+        d={"column": "posters.parquet"},
+        e={"column": "posters.parquet:jpeg"},
+        f={"column": "plot", "observed": "x"},
+        g={"features": "short.npy"},
+        h={"features": "nan.npy"},
+        i={"features": "none.npy"},
+        j={"features": "number.npy"},
+    )
+    for problem, words in zip(
+        findings.problems,
+        (
+            "modalities.a: ",
+            "holds int (1); raw cells are text",
+            'kind is "text", but column "jpeg" holds bytes',
+            'name the column too, as "posters.parquet:COLUMN"',
+            f"{tmp_path}/posters.parquet: no such file",
+            "observed is for features",
+            f"{tmp_path}/none.npy: no such file",
+            "j: has shape (); expected items x features",
+            "g: 2 feature rows, but the table has 3 items",
+            "h: 3 of 3 rows hold NaN",
+        ),
+        strict=True,
+    ):
+        assert words in problem

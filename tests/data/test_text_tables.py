@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import json
+import lzma
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bayesfuse.data.text_tables import likely_delimiter, read_csv, read_json_lines
+from bayesfuse.errors import CatalogError
+
+awkward = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+
+
+def written(folder: Path, content: str | bytes, name: str = "items.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def problem(path: Path, delimiter: str | None = None) -> str:
+    json_lines = path.name.endswith("jsonl")
+    with pytest.raises(CatalogError) as caught:
+        read_json_lines(path) if json_lines else read_csv(path, delimiter, ",")
+    assert str(path) in caught.value.problems[0]
+    return caught.value.problems[0]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.tuples(awkward, awkward), max_size=5),
+    delimiter=st.sampled_from([",", ";", "\t", "|"]),
+)
+def test_any_text_survives_a_csv(
+    tmp_path: Path, rows: list[tuple[str, str]], delimiter: str
+) -> None:
+    path = tmp_path / "items.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows([("a", "b"), *rows])
+    names, cells = read_csv(path, delimiter, ",")
+    assert names == ("a", "b")
+    assert list(zip(cells["a"], cells["b"], strict=True)) == rows
+
+
+def test_nothing_is_taken_for_a_number_or_for_missing(tmp_path: Path) -> None:
+    _, cells = read_csv(written(tmp_path, "id,n\n007,NA\n1e5,null\n"), None, ",")
+    assert cells == {"id": ["007", "1e5"], "n": ["NA", "null"]}
+
+
+def test_byte_order_marks_blank_lines_and_long_cells(tmp_path: Path) -> None:
+    limit = csv.field_size_limit()
+    long = "x" * (limit + 1)
+    path = written(tmp_path, f"\ufeffid,plot\n\na,{long}\n\n")
+    assert read_csv(path, None, ",") == (("id", "plot"), {"id": ["a"], "plot": [long]})
+    assert csv.field_size_limit() == limit
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pack"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)]
+)
+def test_compressed_text_is_read_and_a_truncated_file_refused(
+    tmp_path: Path, suffix: str, pack: object
+) -> None:
+    assert callable(pack)
+    packed = pack(("id,b\n" + "a,1\n" * 5000).encode())
+    path = written(tmp_path, packed, f"items.csv.{suffix}")
+    assert len(read_csv(path, None, ",")[1]["id"]) == 5000
+    assert "truncated or damaged" in problem(written(tmp_path, packed[:-8], path.name))
+    assert "truncated or damaged" in problem(written(tmp_path, b"no archive", path.name))
+
+
+@pytest.mark.parametrize(
+    ("header", "shown"),
+    [
+        ("id;title;genres", ";"),
+        ("id\ttitle", "tab"),
+        ("id|title", "|"),
+        ("id;title, year;genres", ";"),
+    ],
+)
+def test_a_wrong_delimiter_is_named(tmp_path: Path, header: str, shown: str) -> None:
+    message = problem(written(tmp_path, header + "\n"))
+    assert f"--delimiter '{shown}' reads it" in message
+    assert f'delimiter = "{shown}"' in message
+    assert read_csv(tmp_path / "items.csv", shown, ",")[0][0] == "id"
+
+
+def test_a_delimiter_that_was_chosen_is_doubted_only_if_it_splits_nothing(tmp_path: Path) -> None:
+    path = written(tmp_path, "id,a,b;c\n1,2,3;4\n")
+    assert read_csv(path, ";", ",")[0] == ("id,a,b", "c")
+    assert "--delimiter ','" in problem(path, "|")
+    assert likely_delimiter("id", ",", chosen=False) is None
+    assert "one character" in problem(path, "::")
+    assert read_csv(written(tmp_path, "a\tb\n1\t2\n"), "\\t", ",")[1]["b"] == ["2"]
+
+
+def test_rows_of_another_length_are_counted(tmp_path: Path) -> None:
+    message = problem(written(tmp_path, 'a,b\n"x\ny",2\n1\n3,4,5\n'))
+    assert "2 of 3 rows" in message
+    assert "(first: line 4, 1)" in message
+
+
+def test_quotes_that_do_not_close_are_refused(tmp_path: Path) -> None:
+    assert "double a quote" in problem(written(tmp_path, 'a,b\n"x,2\n3,4\n'))
+    assert "double a quote" in problem(written(tmp_path, 'a,b\n"x"y,2\n'))
+
+
+def test_bytes_that_are_not_utf8_are_found(tmp_path: Path) -> None:
+    message = problem(written(tmp_path, "a,b\n1,2\ncafé,2\n".encode("latin1")))
+    assert "line 3: byte 0xe9 is not UTF-8" in message
+    assert "iconv" in message
+    assert "not UTF-8" in problem(written(tmp_path, b'{"a": "\xe9"}\n', "items.jsonl"))
+    # UTF-16 begins with bytes that no UTF-8 text has.
+    assert "not UTF-8" in problem(written(tmp_path, "a,b\n".encode("utf-16")))
+
+
+def test_empty_files_and_repeated_columns_are_refused(tmp_path: Path) -> None:
+    assert "the table is empty" in problem(written(tmp_path, ""))
+    assert "columns named twice: 'a'" in problem(written(tmp_path, "a,b,a\n1,2,3\n"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), awkward | st.none() | st.lists(awkward))))
+def test_any_objects_survive_json_lines(tmp_path: Path, rows: list[dict[str, object]]) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
+        encoding="utf-8",
+        newline="",
+    )
+    names, cells = read_json_lines(path)
+    assert set(names) == {name for row in rows for name in row}
+    for name in names:
+        assert cells[name] == [row.get(name) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [("[1]", "a JSON list"), ('{"a": ', "not JSON"), ("a,b", "not JSON"), ("3", "a JSON int")],
+)
+def test_lines_that_are_no_objects_are_refused(tmp_path: Path, line: str, words: str) -> None:
+    message = problem(written(tmp_path, f'{{"a": 1}}\n\n{line}\n', "items.jsonl"))
+    assert words in message
+    assert "line 3" in message
