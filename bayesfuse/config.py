@@ -1,0 +1,291 @@
+"""Settings: a command's flags, a TOML file and a run folder's `config.json` are the same thing.
+
+One frozen model a concern; `FitConfig` is all that `bayesfuse fit` can be told. Loads nothing
+heavy, so that `bayesfuse --help` is quick.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from bayesfuse.errors import ConfigError, did_you_mean, unknown_option
+
+FUSIONS = ("concat", "gmu", "mixing")
+CLASSIFIERS = ("linear", "maxout")
+PRIORS = ("horseshoe", "laplace", "normal")
+GUIDES = ("laplace", "lowrank", "normal")
+ELBOS = ("annealed", "meanfield", "none", "rao-blackwell", "trace")
+SCHEDULES = ("cosine", "cyclical", "linear", "sigmoid")
+DECAYS = ("constant", "cosine")
+PRECISIONS = ("auto", "bfloat16", "float32")
+DECISIONS = ("f1", "half")
+SPLITS = ("all", "test", "train", "val")
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "pm-mo": {
+        "fusion": "mixing",
+        "hidden": 3000,
+        "init_loc": 0.1,
+        "init_scale": 0.01,
+        "feature_norm": None,
+        "learning_rate": 0.005,
+        "classifier_learning_rate": 0.005,
+        "dropout": 0.9,
+        "beta_start": 0.2,
+        "l2": 0.1,
+        "batch_size": 512,
+    },
+}
+"""Named sets of settings. `pm-mo`: Armitage et al. 2020, sec. 4.1 and their best row, λKL+L2."""
+
+
+def _one_of(what: str, options: tuple[str, ...]) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in options:
+            raise ValueError(unknown_option(what, value, options))
+        return value
+
+    return AfterValidator(check)
+
+
+def _names(value: Any) -> Any:
+    """Read `"text, image"` as a list of names."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _prior_scale(value: Any) -> Any:
+    """Read `0.1`, `fan-in`, `learned`, or `PATTERN=SCALE,PATTERN=SCALE`."""
+    if isinstance(value, Mapping):
+        return {str(pattern): _prior_scale(scale) for pattern, scale in value.items()}
+    if not isinstance(value, str) or value in {"fan-in", "learned"}:
+        return value
+    if "=" in value:
+        pairs = [part.partition("=") for part in value.split(",")]
+        return {pattern.strip(): _prior_scale(scale.strip()) for pattern, _, scale in pairs}
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError(
+            f'"{value}" is no prior scale; expected a number > 0, fan-in, learned, or '
+            f"PATTERN=SCALE,... such as 'fusion.text.*=0.1,*=fan-in'."
+            f"{did_you_mean(value, ['fan-in', 'learned'])}"
+        ) from None
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+PriorScale = Annotated[float | str | dict[str, float | str], BeforeValidator(_prior_scale)]
+
+
+class Config(BaseModel):
+    """Base of every config: frozen, and refusing what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], source: str = "settings") -> Self:
+        """Return the config of these values.
+
+        Args:
+            values: Field to value; what is left out has its default.
+            source: Where they come from, for the message.
+
+        Raises:
+            ConfigError: All mistakes at once: unknown names (with the nearest known one), wrong
+                types, values out of range.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            problems = [_sentence(cls, problem) for problem in error.errors()]
+            raise ConfigError("\n".join([f"In the {source}:", *problems])) from None
+
+    @classmethod
+    def read_toml(cls, path: Path) -> dict[str, Any]:
+        """Return the settings of a TOML file, not yet checked.
+
+        Raises:
+            ConfigError: If there is no such file, or it is not TOML.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"Cannot read the settings {path}: {error.strerror}.") from None
+        try:
+            found = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+        return {name.replace("-", "_"): value for name, value in found.items()}
+
+
+def _sentence(cls: type[BaseModel], problem: Any) -> str:
+    name = ".".join(str(part) for part in problem["loc"][:1])
+    flag = f"--{name.replace('_', '-')}"
+    if problem["type"] == "extra_forbidden":
+        return f'  - unknown setting "{name}".{did_you_mean(name, cls.model_fields)}'
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"  - {flag}: {message} (got {problem['input']!r})"
+
+
+class ModelConfig(Config):
+    """What is fitted and how: the hyper-parameters of `FusionClassifier`."""
+
+    fusion: Annotated[str, _one_of("fusion rule", FUSIONS)] = Field(
+        "gmu", description="Fusion rule: concat, gmu or mixing."
+    )
+    hidden: int = Field(256, ge=1, description="Width of the fused representation.")
+    classifier: Annotated[str, _one_of("classifier", CLASSIFIERS)] = Field(
+        "maxout", description="Classifier on the fused representation: maxout or linear."
+    )
+    classifier_hidden: int = Field(256, ge=1, description="Units of the maxout layer.")
+    pieces: int = Field(2, ge=1, description="Linear pieces of a maxout unit.")
+    dropout: float = Field(0.4, ge=0, lt=1, description="Dropout of the classifier's inputs.")
+    max_norm: float | None = Field(
+        None, gt=0, description="Bound on the norm of the weights into a classifier unit."
+    )
+    feature_norm: float | None = Field(
+        10.0,
+        gt=0,
+        description="Typical norm of an item's standardised features in each modality; none "
+        "leaves them at one standard deviation a feature.",
+    )
+    parts: Names = Field(("fusion",), description="Parts of the network with random weights.")
+    prior: Annotated[str, _one_of("prior", PRIORS)] = Field(
+        "laplace", description="Prior of the random weights: laplace, normal or horseshoe."
+    )
+    prior_scale: PriorScale = Field(
+        0.1,
+        description="Scale of the prior: a number, fan-in, learned, or PATTERN=SCALE,... by site.",
+    )
+    guide: Annotated[str, _one_of("guide", GUIDES)] = Field(
+        "laplace", description="Variational family: laplace, normal or lowrank."
+    )
+    rank: int = Field(8, ge=1, description="Rank of the lowrank guide.")
+    init_loc: float | None = Field(
+        None, description="Where every location of the guide starts; the module's own init if none."
+    )
+    init_scale: float = Field(0.003, gt=0, description="Where every scale of the guide starts.")
+    elbo: Annotated[str, _one_of("ELBO", ELBOS)] = Field(
+        "annealed",
+        description="Objective: trace, rao-blackwell, meanfield, annealed, or none for the "
+        "deterministic twin.",
+    )
+    annealing: Annotated[str, _one_of("annealing schedule", SCHEDULES)] = Field(
+        "linear", description="How the weight of the KL rises: linear, cosine, sigmoid, cyclical."
+    )
+    beta_start: float = Field(0.2, ge=0, description="Weight of the KL at the start.")
+    temperature: float = Field(
+        1.0, gt=0, description="Weight of the KL in the end; 1 is Bayes' rule, less is colder."
+    )
+    annealing_epochs: float = Field(10.0, ge=0, description="Epochs until the weight is there.")
+    annealing_cycles: int = Field(4, ge=1, description="Rises of the cyclical schedule.")
+    num_particles: int = Field(1, ge=1, description="Draws of the weights a training step.")
+    l1: float = Field(0.0, ge=0, description="L1 penalty on the guide's locations.")
+    l2: float = Field(0.0, ge=0, description="L2 penalty on the guide's locations.")
+    epochs: int = Field(40, ge=1, description="Most epochs of training.")
+    batch_size: int = Field(128, ge=2, description="Items of a minibatch.")
+    learning_rate: float = Field(
+        0.002, gt=0, description="Of the random weights' guide (clipped Adam)."
+    )
+    classifier_learning_rate: float = Field(0.002, gt=0, description="Of the classifier (AdamW).")
+    learning_rate_decay: Annotated[str, _one_of("learning-rate decay", DECAYS)] = Field(
+        "cosine", description="Learning rates after the warm-up: constant or cosine."
+    )
+    warmup_epochs: float = Field(0.0, ge=0, description="Epochs over which learning rates rise.")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's, of the classifier.")
+    clip: float = Field(10.0, gt=0, description="Bound on each gradient of the guide.")
+    modality_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Chance that an item's modality is hidden in training."
+    )
+    patience: int = Field(15, ge=1, description="Epochs without a better val NLL before stopping.")
+    validation_fraction: float = Field(
+        0.1, ge=0, lt=1, description="Share of the items held out where the data name no val split."
+    )
+    val_draws: int = Field(16, ge=1, description="Posterior draws of the val NLL in training.")
+    draws: int = Field(64, ge=1, description="Posterior draws of a prediction.")
+    decision: Annotated[str, _one_of("decision rule", DECISIONS)] = Field(
+        "half", description="Tag where the probability exceeds one half, or the val F1 threshold."
+    )
+    seed: int = Field(0, ge=0, description="Seed of everything.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    precision: Annotated[str, _one_of("precision", PRECISIONS)] = Field(
+        "auto", description="Of the network's products: float32, bfloat16, or auto by device."
+    )
+
+
+class CatalogConfig(Config):
+    """How to read a catalogue that is one file; a folder says it all in its catalog.toml."""
+
+    id: str | None = Field(None, description="Column of the items' ids.")
+    title: str | None = Field(None, description="Column of the items' titles.")
+    text: str | None = Field(None, description="Column of the text modality.")
+    image: str | None = Field(None, description="Column of the image modality: bytes or paths.")
+    labels: str | None = Field(None, description="Column of the labels.")
+    people: Names | None = Field(None, description="Columns of people shared among items.")
+    split: str | None = Field(None, description="Column of the split: train, val or test.")
+    delimiter: str | None = Field(None, description="What separates the columns of a CSV file.")
+    labels_separator: str | None = Field(
+        None, description="What separates the labels in a CSV cell."
+    )
+    label_set: Names | None = Field(
+        None, description="The labels, comma-separated; a label outside them is an error."
+    )
+    empty_labels: str | None = Field(
+        None, description="An item without labels: unknown (left out of training) or none."
+    )
+    people_separator: str | None = Field(
+        None, description="What separates the people in a CSV cell."
+    )
+    features: Names | None = Field(
+        None, description="Features of modalities: NAME=FILE or NAME=FILE:MEMBER,..."
+    )
+    modalities: Names | None = Field(None, description="Use these modalities only, as text,image.")
+    text_encoder: str | None = Field(
+        None, description="Encode raw text: tfidf, if the catalogue has no features for it."
+    )
+    image_encoder: str | None = Field(
+        None, description="Encode raw images: statistics, if the catalogue has no features for it."
+    )
+
+
+class FitConfig(ModelConfig, CatalogConfig):
+    """Everything that `bayesfuse fit` can be told besides the catalogue and where to write."""
+
+    preset: Annotated[str, _one_of("preset", tuple(PRESETS))] | None = Field(
+        None, description="A named set of settings that flags still override: pm-mo."
+    )
+
+    @classmethod
+    def resolve(
+        cls, flags: Mapping[str, Any], file: Mapping[str, Any] | None = None, source: str = "flags"
+    ) -> FitConfig:
+        """Return the settings: defaults, then the preset, then the TOML file, then the flags.
+
+        Args:
+            flags: What was given explicitly.
+            file: What a TOML file says.
+            source: What to call them in a message.
+
+        Raises:
+            ConfigError: All mistakes at once.
+        """
+        given = {**(file or {}), **flags}
+        preset = given.get("preset")
+        if preset is not None and preset in PRESETS:
+            given = {**PRESETS[preset], **given}
+        return cls.parse(given, source)
+
+
+class PredictConfig(CatalogConfig):
+    """Everything that `bayesfuse predict` and `bayesfuse evaluate` can be told besides paths."""
+
+    draws: int | None = Field(None, ge=1, description="Posterior draws; else the run's own.")
+    seed: int | None = Field(None, ge=0, description="Seed of the draws; else the run's own.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    decision: Annotated[str, _one_of("decision rule", DECISIONS)] | None = Field(
+        None, description="half or f1; the run's own if not given."
+    )

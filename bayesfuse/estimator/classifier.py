@@ -1,0 +1,383 @@
+"""The estimator: scikit-learn's contract over data, model, inference and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from bayesfuse.config import ModelConfig
+from bayesfuse.data.batches import Batches
+from bayesfuse.data.catalog import Catalog
+from bayesfuse.data.features import FeatureTable
+from bayesfuse.errors import FeatureError
+from bayesfuse.estimator import inputs
+from bayesfuse.estimator.inputs import Columns, Labels, TrainingData
+from bayesfuse.estimator.model import (
+    build_model,
+    choose_device,
+    choose_precision,
+    set_data_statistics,
+    svi_settings,
+)
+from bayesfuse.estimator.training_data import catalog_data, hold_out
+from bayesfuse.evaluation import metrics
+from bayesfuse.evaluation.thresholds import best_thresholds, decide
+from bayesfuse.evaluation.uncertainty import Predictive, summarise
+from bayesfuse.inference.history import Epoch, Step, SVIResult, Validation
+from bayesfuse.inference.predictive import DEFAULT_MEMORY_BUDGET, PosteriorPredictive
+from bayesfuse.inference.svi import SVI
+
+
+class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
+    """Multi-label classification from several modalities, with honest probabilities.
+
+    A fusion network whose fusion layers have a prior and a posterior, beside a classifier; see the
+    concepts page for the model. Every keyword is a field of `bayesfuse.config.ModelConfig`, which
+    documents it; `modalities` alone is the estimator's own.
+
+    Args:
+        modalities: For a 2-D array X: which columns are whose, as
+            `{"text": slice(0, 384), "image": slice(384, 1664)}`; one modality `features` if None.
+
+    Attributes:
+        label_names_: Names of the labels.
+        classes_: The labels' names; the two classes, if y was one binary target.
+        model_: Network, lifted network and guide (`bayesfuse.estimator.model.BayesianModel`).
+        history_: One `Epoch` an epoch of training.
+        result_: Which epoch was kept, and why training ended.
+        thresholds_: Thresholds that maximise F1 a label on the validation items, `labels`; 0.5
+            where there were none.
+        label_counts_: Training items with each label, `labels`.
+        n_features_in_: Columns of X, if X was an array.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> X = {"text": rng.normal(size=(80, 5)), "image": rng.normal(size=(80, 3))}
+        >>> y = (X["text"][:, :2] + 0.1 * rng.normal(size=(80, 2)) > 0).astype(int)
+        >>> classifier = FusionClassifier(hidden=8, epochs=3, annealing_epochs=1).fit(X, y)
+        >>> classifier.predict_proba(X).shape
+        (80, 2)
+        >>> classifier.sample_proba(X, draws=7).shape
+        (7, 80, 2)
+    """
+
+    def __init__(
+        self,
+        *,
+        modalities: Mapping[str, Columns] | None = None,
+        fusion: str = "gmu",
+        hidden: int = 256,
+        classifier: str = "maxout",
+        classifier_hidden: int = 256,
+        pieces: int = 2,
+        dropout: float = 0.4,
+        max_norm: float | None = None,
+        feature_norm: float | None = 10.0,
+        parts: Sequence[str] = ("fusion",),
+        prior: str = "laplace",
+        prior_scale: float | str | Mapping[str, float | str] = 0.1,
+        guide: str = "laplace",
+        rank: int = 8,
+        init_loc: float | None = None,
+        init_scale: float = 0.003,
+        elbo: str = "annealed",
+        annealing: str = "linear",
+        beta_start: float = 0.2,
+        temperature: float = 1.0,
+        annealing_epochs: float = 10.0,
+        annealing_cycles: int = 4,
+        num_particles: int = 1,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        epochs: int = 40,
+        batch_size: int = 128,
+        learning_rate: float = 0.002,
+        classifier_learning_rate: float = 0.002,
+        learning_rate_decay: str = "cosine",
+        warmup_epochs: float = 0.0,
+        weight_decay: float = 0.01,
+        clip: float = 10.0,
+        modality_dropout: float = 0.0,
+        patience: int = 15,
+        validation_fraction: float = 0.1,
+        val_draws: int = 16,
+        draws: int = 64,
+        decision: str = "half",
+        seed: int = 0,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        self.modalities = modalities
+        self.fusion = fusion
+        self.hidden = hidden
+        self.classifier = classifier
+        self.classifier_hidden = classifier_hidden
+        self.pieces = pieces
+        self.dropout = dropout
+        self.max_norm = max_norm
+        self.feature_norm = feature_norm
+        self.parts = parts
+        self.prior = prior
+        self.prior_scale = prior_scale
+        self.guide = guide
+        self.rank = rank
+        self.init_loc = init_loc
+        self.init_scale = init_scale
+        self.elbo = elbo
+        self.annealing = annealing
+        self.beta_start = beta_start
+        self.temperature = temperature
+        self.annealing_epochs = annealing_epochs
+        self.annealing_cycles = annealing_cycles
+        self.num_particles = num_particles
+        self.l1 = l1
+        self.l2 = l2
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.classifier_learning_rate = classifier_learning_rate
+        self.learning_rate_decay = learning_rate_decay
+        self.warmup_epochs = warmup_epochs
+        self.weight_decay = weight_decay
+        self.clip = clip
+        self.modality_dropout = modality_dropout
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.val_draws = val_draws
+        self.draws = draws
+        self.decision = decision
+        self.seed = seed
+        self.device = device
+        self.precision = precision
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        validation: tuple[Any, Any] | None = None,
+        on_step: Callable[[Step], None] | None = None,
+        on_epoch: Callable[[Epoch], None] | None = None,
+    ) -> Self:
+        """Fit the posterior and the classifier.
+
+        Args:
+            X: A `Catalog` (then y stays None and its splits count), a `FeatureTable`, a mapping of
+                modality to array (`items x features`, with `NAME_observed` masks if wanted), or one
+                array.
+            y: Indicator matrix, `items x labels`; or one binary target, `items`.
+            validation: Items to choose the epoch and the thresholds by; `validation_fraction` of
+                the items if None.
+            on_step: Called after every training step.
+            on_epoch: Called after every epoch.
+
+        Raises:
+            ConfigError: If a setting is not valid; all that are not are named at once.
+            FeatureError: If X or y does not fit.
+            TrainingError: If the loss is not finite.
+        """
+        config = self.config()
+        data = self._training_data(X, y, validation, config)
+        widths = data.train.widths
+        num_items = data.train.num_items
+        self.model_ = build_model(widths, len(self.label_names_), num_items, config)
+        self.label_counts_ = data.train_labels.sum(axis=0).astype(np.int64)
+        set_data_statistics(
+            self.model_.network,
+            data.train,
+            torch.from_numpy(self.label_counts_),
+            config.feature_norm,
+        )
+        device = choose_device(config.device)
+        train = Batches(data.train, data.train_labels, device)
+        val = None if data.val is None else Batches(data.val, data.val_labels, device)
+        predictive = self._predictive(config.seed)
+        svi = SVI(
+            self.model_.network, self.model_.lifted, self.model_.guide, svi_settings(config, device)
+        )
+
+        def validate() -> Validation:
+            assert val is not None
+            assert val.labels is not None
+            probability = predictive.mean(val, config.val_draws)
+            macro = metrics.average_precision(probability, val.labels).macro
+            return Validation(metrics.nll(probability, val.labels), macro)
+
+        self.result_: SVIResult = svi.fit(
+            train, None if val is None else validate, on_step=on_step, on_epoch=on_epoch
+        )
+        self.history_ = self.result_.history
+        self.n_iter_ = len(self.history_)
+        self.thresholds_ = np.full(len(self.label_names_), 0.5)
+        if val is not None and val.labels is not None:
+            self.thresholds_ = best_thresholds(predictive.mean(val, config.draws), val.labels)
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the posterior-predictive probability of every label, the mean over `draws` draws.
+
+        Returns:
+            `items x labels`; `items x 2` if y was one binary target.
+        """
+        mean = np.concatenate([chunk.mean(axis=0) for chunk in self.iter_proba(X)])
+        return self._as_classes(mean.astype(np.float64))
+
+    def sample_proba(
+        self, X: Any, draws: int | None = None, seed: int | None = None
+    ) -> NDArray[np.float32]:
+        """Return posterior draws of the probabilities, joint over items and labels.
+
+        Args:
+            X: What `fit` accepts.
+            draws: Number of draws; the estimator's `draws` if None. A deterministic network
+                (`elbo="none"`) has one.
+            seed: Seed of the draws; the estimator's if None.
+
+        Returns:
+            `draws x items x labels`. For more items than fit in memory, see `iter_proba`.
+        """
+        return np.concatenate(list(self.iter_proba(X, draws, seed)), axis=1)
+
+    def iter_proba(
+        self,
+        X: Any,
+        draws: int | None = None,
+        seed: int | None = None,
+        memory_budget: int = DEFAULT_MEMORY_BUDGET,
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield `sample_proba` for one chunk of items after the other, `draws x items x labels`.
+
+        Args:
+            X: What `fit` accepts.
+            draws: As for `sample_proba`.
+            seed: As for `sample_proba`.
+            memory_budget: Bytes that a chunk may take; the numbers do not depend on it.
+        """
+        table = self._table(X)
+        batches = Batches(table, None, choose_device(self.device))
+        predictive = self._predictive(self.seed if seed is None else seed)
+        yield from predictive.chunks(batches, draws or self.draws, memory_budget)
+
+    def uncertainty(self, X: Any, draws: int | None = None, seed: int | None = None) -> Predictive:
+        """Return mean, spread, quantiles and total, aleatoric and epistemic uncertainty (nats)."""
+        return summarise(self.sample_proba(X, draws, seed))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the tags: an indicator matrix, `items x labels`; classes for a binary target."""
+        probability = self.predict_proba(X)
+        if self.binary_classes_ is not None:
+            cut = self.thresholds_[0] if self.decision == "f1" else 0.5
+            chosen: NDArray[Any] = self.binary_classes_[(probability[:, 1] > cut).astype(int)]
+            return chosen
+        cuts = self.thresholds_ if self.decision == "f1" else 0.5
+        return decide(probability, cuts).astype(np.int64)
+
+    def config(self) -> ModelConfig:
+        """Return the settings, checked.
+
+        Raises:
+            ConfigError: With every setting that is not valid.
+        """
+        params = self.get_params(deep=False)
+        del params["modalities"]
+        return ModelConfig.parse(params, "parameters of FusionClassifier")
+
+    def save(self, path: str | Path) -> Path:
+        """Write the run folder: JSON and safetensors, never a pickle.
+
+        Args:
+            path: A folder that does not exist yet.
+
+        Raises:
+            RunFolderError: If it exists or cannot be written; nothing is left half-written.
+        """
+        from bayesfuse.estimator.run_folder import save_run
+
+        check_is_fitted(self)
+        return save_run(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> FusionClassifier:
+        """Read a run folder; it loads on any device, whatever it was fitted on.
+
+        Raises:
+            RunFolderError: If a file is missing, truncated or does not fit the others.
+        """
+        from bayesfuse.estimator.run_folder import load_run
+
+        return load_run(Path(path), device)
+
+    def _training_data(
+        self, X: Any, y: Any, validation: tuple[Any, Any] | None, config: ModelConfig
+    ) -> TrainingData:
+        if isinstance(X, Catalog):
+            if y is not None or validation is not None:
+                raise FeatureError(
+                    "A Catalog holds its labels and splits; leave y and validation out."
+                )
+            self._set_labels(Labels(X.labels, X.label_names))
+            return catalog_data(X)
+        table: FeatureTable
+        if inputs.is_table(X):
+            table = inputs.as_table(X)
+        else:
+            if y is None:
+                inputs.as_labels(y)
+            X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+            self.columns_ = inputs.as_columns(self.modalities, X.shape[1])
+            table = inputs.split_columns(X, self.columns_)
+        labels = inputs.as_labels(y)
+        self._set_labels(labels)
+        if validation is not None:
+            known = inputs.as_labels(validation[1])
+            return TrainingData(table, labels.matrix, self._table(validation[0]), known.matrix)
+        return hold_out(table, labels.matrix, config.validation_fraction, config.seed)
+
+    def _set_labels(self, labels: Labels) -> None:
+        self.label_names_ = labels.names
+        self.binary_classes_ = labels.classes
+        self.classes_ = np.array(labels.names) if labels.classes is None else labels.classes
+
+    def _table(self, X: Any) -> FeatureTable:
+        """Return the features of X in the shape that the network was fitted on."""
+        if not hasattr(self, "model_"):
+            if hasattr(self, "columns_"):  # validation items, before there is a model
+                return inputs.split_columns(np.asarray(X), self.columns_)
+            if hasattr(self, "label_names_"):
+                return inputs.as_table(X)
+        check_is_fitted(self, "model_")
+        if inputs.is_table(X):
+            table = inputs.as_table(X)
+        else:
+            if not hasattr(self, "columns_"):
+                raise FeatureError(
+                    "The model was fitted on named modalities; got one array. Give a mapping of "
+                    f"modality to array: {', '.join(self.model_.network.names)}."
+                )
+            X = validate_data(self, X, dtype=np.float64, reset=False)
+            table = inputs.split_columns(X, self.columns_)
+        return inputs.match_modalities(table, self.model_.network.standardise.widths)
+
+    def _predictive(self, seed: int) -> PosteriorPredictive:
+        device = choose_device(self.device)
+        return self.model_.predictive(seed, choose_precision(self.config(), device))
+
+    def _as_classes(self, probability: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.binary_classes_ is None:
+            return probability
+        return np.hstack([1 - probability, probability])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,192 @@
+"""What `fit` and `predict` accept, turned into feature tables and label matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_array, column_or_1d
+
+from bayesfuse.data.catalog import Catalog
+from bayesfuse.data.features import FeatureTable
+from bayesfuse.data.modality_names import modality_name_problems
+from bayesfuse.errors import ConfigError, FeatureError
+
+Columns = slice | Sequence[int]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A label matrix and what its columns are called.
+
+    Attributes:
+        matrix: `items x labels`, 0 or 1, float32.
+        names: One a column.
+        classes: The two classes of a single binary target (`labels` is 1); None for multi-label.
+    """
+
+    matrix: NDArray[np.float32]
+    names: tuple[str, ...]
+    classes: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Features and labels of the training items, and of the validation items if there are any."""
+
+    train: FeatureTable
+    train_labels: NDArray[np.float32]
+    val: FeatureTable | None
+    val_labels: NDArray[np.float32] | None
+
+
+def as_labels(y: Any) -> Labels:
+    """Return the label matrix of what scikit-learn calls y.
+
+    Args:
+        y: An indicator matrix, `items x labels`, of 0 and 1 (its column names are kept if it is a
+            DataFrame); or one binary target, `items`, of any two classes.
+
+    Raises:
+        FeatureError: If y is continuous, or has more than two classes and no indicator matrix.
+    """
+    if y is None:
+        raise FeatureError(
+            "This FusionClassifier requires y to be passed, but the target y is None; give an "
+            "indicator matrix, items x labels, or fit a Catalog, which holds its labels."
+        )
+    names = [str(name) for name in y.columns] if isinstance(y, pd.DataFrame) else None
+    array = np.asarray(y)
+    if array.ndim == 2 and array.shape[1] == 1 and names is None:
+        array = column_or_1d(array, warn=True)
+    if array.ndim == 1:
+        return _binary(array)
+    matrix = check_array(array, dtype=None, ensure_min_features=1, input_name="y")
+    if not np.isin(matrix, (0, 1)).all():
+        raise FeatureError(
+            f"y holds {np.unique(matrix)[:5].tolist()}; expected an indicator matrix of 0 and 1, "
+            "items x labels. sklearn.preprocessing.MultiLabelBinarizer makes one of label lists."
+        )
+    columns = names or [f"label_{c}" for c in range(matrix.shape[1])]
+    return Labels(matrix.astype(np.float32), tuple(columns))
+
+
+def _binary(array: NDArray[Any]) -> Labels:
+    kind = type_of_target(array, input_name="y", raise_unknown=True)
+    if kind not in {"binary", "multiclass"}:
+        raise FeatureError(
+            f"Unknown label type: {kind}. Expected an indicator matrix, items x labels, or one "
+            "binary target."
+        )
+    classes = np.unique(array)
+    if len(classes) > 2:
+        raise FeatureError(
+            f"Only binary classification is supported for one target. The type of the target is "
+            f"{kind}: {len(classes)} classes. For labels of which an item has any number, give an "
+            "indicator matrix, items x labels."
+        )
+    if len(classes) < 2:
+        raise FeatureError(
+            f"Classifier can't train when only one class is present: y is {classes[0]!r} "
+            "everywhere. Expected items of two classes."
+        )
+    return Labels((array == classes[1]).astype(np.float32)[:, None], (str(classes[1]),), classes)
+
+
+def as_columns(modalities: Mapping[str, Columns] | None, num_features: int) -> dict[str, list[int]]:
+    """Return which columns of a 2-D array are whose: modality to column numbers.
+
+    Args:
+        modalities: Modality to a slice or column numbers; one modality `features` if None.
+        num_features: Columns of the array.
+
+    Raises:
+        ConfigError: If a name is not usable, or columns are outside the array, empty, or taken
+            twice; columns of no modality are an error too, since they would be ignored.
+    """
+    if modalities is None:
+        return {"features": list(range(num_features))}
+    problems = modality_name_problems(modalities)
+    found: dict[str, list[int]] = {}
+    taken = np.zeros(num_features, int)
+    for name, columns in modalities.items():
+        numbers = np.arange(num_features)
+        try:
+            chosen = numbers[columns if isinstance(columns, slice) else np.asarray(columns, int)]
+        except IndexError:
+            problems.append(f'"{name}" has columns outside 0..{num_features - 1}: {columns}.')
+            continue
+        if not len(chosen):
+            problems.append(f'"{name}" has no columns: {columns} of {num_features}.')
+        found[name] = chosen.tolist()
+        np.add.at(taken, chosen, 1)
+    if (taken > 1).any():
+        problems.append(f"columns of two modalities: {np.flatnonzero(taken > 1)[:5].tolist()}.")
+    if not problems and (taken == 0).any():
+        problems.append(
+            f"columns of no modality: {np.flatnonzero(taken == 0)[:5].tolist()}; drop them from X "
+            "or name a modality for them."
+        )
+    if problems:
+        raise ConfigError("In `modalities`: " + " ".join(problems))
+    return found
+
+
+def split_columns(X: NDArray[Any], columns: Mapping[str, list[int]]) -> FeatureTable:
+    """Return the feature table of a 2-D array whose columns belong to modalities."""
+    return FeatureTable.from_arrays({name: X[:, numbers] for name, numbers in columns.items()})
+
+
+def is_table(X: object) -> bool:
+    """Return whether X is a catalogue, a feature table or a mapping of arrays, not one array."""
+    return isinstance(X, Catalog | FeatureTable | Mapping)
+
+
+def as_table(X: Catalog | FeatureTable | Mapping[str, Any]) -> FeatureTable:
+    """Return the features of a catalogue, a feature table, or a mapping of arrays.
+
+    Arrays of a mapping may come with a mask of the same name plus `_observed`.
+    """
+    if isinstance(X, Catalog):
+        return X.features
+    if isinstance(X, FeatureTable):
+        return X
+    suffix = "_observed"
+    masks = {n.removesuffix(suffix): v for n, v in X.items() if n.endswith(suffix)}
+    values = {name: v for name, v in X.items() if not name.endswith(suffix)}
+    return FeatureTable.from_arrays(values, masks or None)
+
+
+def match_modalities(table: FeatureTable, widths: Mapping[str, int]) -> FeatureTable:
+    """Return the table with just the modalities that a network was fitted on, in its order.
+
+    A modality that the table lacks is unobserved for every item.
+
+    Raises:
+        FeatureError: If no modality is left, or a width is another one.
+    """
+    problems = [
+        f'modality "{name}" has {table.widths[name]} features; expected {width}: were they made '
+        "by the encoder that the model was fitted with?"
+        for name, width in widths.items()
+        if name in table and table.widths[name] != width
+    ]
+    known = [name for name in widths if name in table]
+    if not known:
+        problems.append(
+            f"none of the modalities {', '.join(widths)} is there; got "
+            f"{', '.join(table.names) or 'none'}."
+        )
+    if problems:
+        raise FeatureError("The features do not fit the model: " + " ".join(problems))
+    for name, width in widths.items():
+        if name not in table:
+            nothing = np.zeros(table.num_items, bool)
+            empty = np.broadcast_to(np.float16(0), (table.num_items, width))
+            table = table.with_modality(name, empty, nothing)
+    return table.select(widths)

@@ -1,0 +1,227 @@
+"""A network with the posterior of its random parts: from settings, and to and from tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bayesfuse.config import ModelConfig
+from bayesfuse.data.features import FeatureTable
+from bayesfuse.errors import ConfigError, RunFolderError
+from bayesfuse.inference.annealing import AnnealingSchedule
+from bayesfuse.inference.guides import Guide, make_guide
+from bayesfuse.inference.history import SVISettings
+from bayesfuse.inference.lifting import LiftedModule, lift
+from bayesfuse.inference.predictive import PosteriorPredictive
+from bayesfuse.inference.priors import Prior
+from bayesfuse.models.network import FusionNetwork
+
+
+@dataclass(frozen=True)
+class BayesianModel:
+    """A fusion network, its lifted form and its guide; both None for the deterministic twin.
+
+    Attributes:
+        network: The network, on a device.
+        lifted: With priors on its random parts.
+        guide: Their posterior.
+        num_items: N, the number of training items.
+    """
+
+    network: FusionNetwork
+    lifted: LiftedModule | None
+    guide: Guide | None
+    num_items: int
+
+    @property
+    def num_parameters(self) -> dict[str, int]:
+        """Number of trained numbers: `variational`, `deterministic`."""
+        guide = self.guide.parameters() if self.guide is not None else []
+        free = self.network.parameters() if self.lifted is None else self.lifted.free_parameters()
+        return {
+            "variational": sum(p.numel() for p in guide),
+            "deterministic": sum(p.numel() for p in free),
+        }
+
+    def predictive(self, seed: int, precision: torch.dtype) -> PosteriorPredictive:
+        """Return the posterior predictive with the given seed of its draws."""
+        return PosteriorPredictive(
+            self.network,
+            self.lifted,
+            self.guide,
+            num_items=self.num_items,
+            seed=seed,
+            precision=precision,
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return every tensor of the model by name: `network.`, `guide.` and `prior.` ones."""
+        found = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        if self.guide is not None and self.lifted is not None:
+            # the network's own copy of a random weight is its location, which the guide holds
+            for site in self.lifted.sites:
+                del found[f"network.{site.name}"]
+            found |= {f"guide.{name}": value for name, value in self.guide.tensors().items()}
+            for site, prior in zip(self.lifted.sites, self.lifted.priors, strict=True):
+                for name, value in prior.state_dict().items():
+                    found[f"prior.{site.name}.{name}"] = value
+        return found
+
+    def load_tensors(self, tensors: Mapping[str, Tensor], source: object) -> None:
+        """Take over saved tensors.
+
+        Raises:
+            RunFolderError: If a name is missing or unknown, or a shape is another one.
+        """
+        own = self.tensors()
+        problems = [f"{name} is missing" for name in own if name not in tensors]
+        problems += [f"{name} is unknown" for name in tensors if name not in own]
+        problems += [
+            f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(value.shape)}"
+            for name, value in own.items()
+            if name in tensors and tensors[name].shape != value.shape
+        ]
+        if problems:
+            raise RunFolderError(
+                f"{source} does not hold the model that its config describes: "
+                f"{'; '.join(problems[:5])}. Was one of the files edited or exchanged?"
+            )
+        with torch.no_grad():
+            for name, value in own.items():
+                value.copy_(tensors[name])
+        if self.guide is not None and self.lifted is not None:
+            self.lifted.set_point_({k: v.detach() for k, v in self.guide.locations().items()})
+
+
+def build_model(
+    widths: Mapping[str, int], num_labels: int, num_items: int, config: ModelConfig
+) -> BayesianModel:
+    """Return a new model on the config's device, initialised with its seed.
+
+    Args:
+        widths: Modality to number of features.
+        num_labels: Number of labels.
+        num_items: N, the number of training items.
+        config: The settings.
+
+    Raises:
+        ConfigError: If a name or a number does not fit.
+    """
+    device = choose_device(config.device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = FusionNetwork(
+            widths,
+            num_labels,
+            fusion=config.fusion,
+            hidden=config.hidden,
+            classifier=config.classifier,
+            classifier_hidden=config.classifier_hidden,
+            pieces=config.pieces,
+            dropout=config.dropout,
+        )
+        if config.elbo == "none":
+            return BayesianModel(network.to(device), None, None, num_items)
+        lifted = lift(network, Prior(config.prior, config.prior_scale), config.parts)
+        guide = make_guide(
+            lifted,
+            config.guide,
+            init_loc=config.init_loc,
+            init_scale=config.init_scale,
+            rank=config.rank,
+        )
+    return BayesianModel(network.to(device), lifted.to(device), guide.to(device), num_items)
+
+
+def set_data_statistics(
+    network: FusionNetwork, features: FeatureTable, positives: Tensor, feature_norm: float | None
+) -> None:
+    """Tell a network what its training items look like: feature statistics and label counts.
+
+    Args:
+        network: The network.
+        features: The features of the training items.
+        positives: Training items with each label, `labels`.
+        feature_norm: Norm of a typical standardised row in each modality; None for √features.
+    """
+    for name, (loc, scale) in features.statistics().items():
+        network.standardise.set_statistics(name, torch.from_numpy(loc), torch.from_numpy(scale))
+        if feature_norm is not None:
+            network.standardise.set_gain(name, feature_norm / len(loc) ** 0.5)
+    network.set_label_counts(positives, features.num_items)
+
+
+def svi_settings(config: ModelConfig, device: torch.device) -> SVISettings:
+    """Return the part of the settings that training needs."""
+    same = {name: getattr(config, name) for name in _SAME}
+    annealing = AnnealingSchedule(
+        config.annealing,
+        config.beta_start,
+        config.temperature,
+        config.annealing_epochs,
+        config.annealing_cycles,
+    )
+    return SVISettings(**same, annealing=annealing, precision=choose_precision(config, device))
+
+
+_SAME = (
+    "elbo",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "classifier_learning_rate",
+    "learning_rate_decay",
+    "warmup_epochs",
+    "weight_decay",
+    "clip",
+    "l1",
+    "l2",
+    "max_norm",
+    "modality_dropout",
+    "num_particles",
+    "patience",
+    "seed",
+)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of a name; `auto` is CUDA where there is one, then MPS, then the CPU.
+
+    Raises:
+        ConfigError: If there is no such device on this machine.
+
+    Example:
+        >>> choose_device("cpu")
+        device(type='cpu')
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if name == "auto":
+        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    here = {"cpu": True, "cuda": cuda, "mps": mps}
+    if not here.get(device.type, False) or (
+        device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
+    ):
+        have = ", ".join(kind for kind, there in here.items() if there)
+        raise ConfigError(
+            f'There is no device "{name}" on this machine; it has {have} '
+            f"({torch.cuda.device_count()} CUDA). Use --device auto."
+        )
+    return device
+
+
+def choose_precision(config: ModelConfig, device: torch.device) -> torch.dtype:
+    """Return the dtype of the network's products: `auto` is bfloat16 on CUDA that has it.
+
+    Draws, KL, probabilities and the loss are float32 in any case.
+    """
+    if config.precision != "auto":
+        return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+    fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32

@@ -1,0 +1,300 @@
+"""The run folder: a fitted classifier as JSON and safetensors, written whole or not at all.
+
+========================  ===========================================================
+config.json               every setting, as `FitConfig` (and `--config`) reads it
+model.safetensors         weights and posterior; its metadata tell widths and columns
+labels.json               label names, training counts and thresholds
+history.csv               one row an epoch
+metrics.json              scores on the validation items, best epoch, why training ended
+environment.json          versions, device and command
+encoders.json, .safetensors  the fitted encoders, where raw cells were encoded
+========================  ===========================================================
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from bayesfuse.config import FitConfig, ModelConfig
+from bayesfuse.errors import ConfigError, RunFolderError
+from bayesfuse.estimator.model import build_model, choose_device
+from bayesfuse.inference.history import Epoch, SVIResult
+
+if TYPE_CHECKING:
+    from bayesfuse.estimator.classifier import FusionClassifier
+
+FORMAT = "bayesfuse-run-1"
+FILES = (
+    "config.json",
+    "model.safetensors",
+    "labels.json",
+    "history.csv",
+    "metrics.json",
+    "environment.json",
+)
+PACKAGES = ("bayesfuse", "torch", "pyro-ppl", "numpy", "scikit-learn", "pandas", "pyarrow")
+
+
+def check_new_folder(path: Path) -> None:
+    """Raise unless a run can be written there: the path is free and its parent is a folder.
+
+    Raises:
+        RunFolderError: If not; called before training, so that no fit is in vain.
+    """
+    if path.exists() or path.is_symlink():
+        raise RunFolderError(
+            f"{path} exists already and is left as it is. Choose another --out, or remove it first."
+        )
+    parent = path.absolute().parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=parent) as probe:
+            probe.write(b"\0" * 65536)
+            probe.flush()
+    except OSError as error:
+        raise RunFolderError(
+            f"Cannot write into {parent}: {error.strerror}. Choose another --out, or make room."
+        ) from None
+
+
+def save_run(
+    classifier: FusionClassifier,
+    path: Path,
+    *,
+    config: FitConfig | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    environment: Mapping[str, Any] | None = None,
+    extra: Callable[[Path], None] | None = None,
+) -> Path:
+    """Write a fitted classifier as a run folder.
+
+    It is written beside its final place and renamed at the end, so that a run folder is whole or
+    is not there.
+
+    Args:
+        classifier: The fitted classifier.
+        path: A folder that does not exist yet.
+        config: All settings of the fit; the classifier's own if None.
+        metrics: What to add to `metrics.json`.
+        environment: What to add to `environment.json`.
+        extra: Writes further files into the folder it is given.
+
+    Returns:
+        The folder.
+
+    Raises:
+        RunFolderError: If the folder exists or cannot be written (a full disk, say).
+    """
+    check_new_folder(path)
+    config = config or FitConfig(**classifier.config().model_dump())
+    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.absolute().parent))
+    try:
+        _write_json(partial / "config.json", config.model_dump(mode="json"))
+        _write_model(classifier, partial / "model.safetensors")
+        _write_json(partial / "labels.json", _labels(classifier))
+        _write_history(classifier.history_, partial / "history.csv")
+        result = classifier.result_
+        fitted = {
+            "best_epoch": result.best_epoch,
+            "stopped": result.stopped,
+            "annealed": result.annealed,
+            "temperature": config.temperature,
+            "parameters": classifier.model_.num_parameters,
+        }
+        _write_json(partial / "metrics.json", {**fitted, **(metrics or {})})
+        _write_json(partial / "environment.json", {**_environment(), **(environment or {})})
+        if extra is not None:
+            extra(partial)
+        partial.chmod(0o755)  # mkdtemp and safetensors keep theirs to the user alone
+        for file in partial.iterdir():
+            file.chmod(0o644)
+        os.rename(partial, path)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise RunFolderError(
+            f"Cannot write the run folder {path}: {reason}. Nothing was left there; make room or "
+            "choose another place, and save again."
+        ) from error
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return path
+
+
+def load_run(path: Path, device: str = "auto") -> FusionClassifier:
+    """Read a run folder.
+
+    Args:
+        path: The folder.
+        device: Where to put the model: any device, whatever it was fitted on.
+
+    Raises:
+        RunFolderError: If a file is missing, truncated or does not fit the others.
+    """
+    from bayesfuse.estimator.classifier import FusionClassifier
+
+    if not path.is_dir():
+        raise RunFolderError(
+            f"There is no run folder {path}; `bayesfuse fit --out {path}` makes one."
+        )
+    missing = [name for name in FILES if not (path / name).is_file()]
+    if missing:
+        raise RunFolderError(
+            f"The run folder {path} lacks {', '.join(missing)}; expected {', '.join(FILES)}. Copy "
+            "it again from where it was fitted, or fit again."
+        )
+    config = read_config(path)
+    model_config = ModelConfig(
+        **{**config.model_dump(include=set(ModelConfig.model_fields)), "device": device}
+    )
+    labels = _read_json(path / "labels.json")
+    metrics = _read_json(path / "metrics.json")
+    tensors, metadata = _read_tensors(path / "model.safetensors")
+    classifier = FusionClassifier(**model_config.model_dump())
+    try:
+        classifier.label_names_ = tuple(labels["labels"])
+        classifier.thresholds_ = np.array(labels["thresholds"], np.float64)
+        classifier.label_counts_ = np.array(labels["train_positives"], np.int64)
+        classes = labels["classes"]
+        classifier.binary_classes_ = None if classes is None else np.array(classes)
+        classifier.classes_ = np.array(labels["labels"] if classes is None else classes)
+        widths: dict[str, int] = json.loads(metadata["widths"])
+        num_items = int(metadata["num_items"])
+        columns = json.loads(metadata["columns"])
+        if columns is not None:
+            classifier.columns_ = columns
+            classifier.modalities = columns
+            classifier.n_features_in_ = sum(map(len, columns.values()))
+        result = SVIResult(
+            _read_history(path / "history.csv"),
+            int(metrics["best_epoch"]),
+            str(metrics["stopped"]),
+            bool(metrics["annealed"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(
+            f"The run folder {path} is not complete ({error!r}). Copy it again from where it was "
+            "fitted, or fit again."
+        ) from None
+    choose_device(device)
+    classifier.model_ = build_model(widths, len(classifier.label_names_), num_items, model_config)
+    classifier.model_.load_tensors(tensors, path / "model.safetensors")
+    classifier.result_, classifier.history_ = result, result.history
+    classifier.n_iter_ = len(result.history)
+    return classifier
+
+
+def read_config(path: Path) -> FitConfig:
+    """Return the settings of a run folder.
+
+    Raises:
+        RunFolderError: If its `config.json` cannot be read or is not valid.
+    """
+    try:
+        return FitConfig.parse(_read_json(path / "config.json"), f"run folder {path}")
+    except ConfigError as error:
+        raise RunFolderError(
+            f"{error}\nThe run may come from another version of bayesfuse; this is "
+            f"{version('bayesfuse')}."
+        ) from None
+
+
+def _labels(classifier: FusionClassifier) -> dict[str, Any]:
+    classes = classifier.binary_classes_
+    return {
+        "labels": list(classifier.label_names_),
+        "thresholds": classifier.thresholds_.tolist(),
+        "train_positives": classifier.label_counts_.tolist(),
+        "num_items": classifier.model_.num_items,
+        "classes": None if classes is None else classes.tolist(),
+    }
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "packages": {name: version(name) for name in PACKAGES},
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+
+
+def _write_model(classifier: FusionClassifier, file: Path) -> None:
+    model = classifier.model_
+    tensors = {n: t.detach().cpu().contiguous() for n, t in model.tensors().items()}
+    columns = getattr(classifier, "columns_", None)
+    metadata = {
+        "format": FORMAT,
+        "widths": json.dumps(model.network.standardise.widths),
+        "num_items": str(model.num_items),
+        "columns": json.dumps(columns),
+    }
+    save_file(tensors, file, metadata)
+
+
+def _read_tensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    try:
+        with safe_open(file, framework="pt") as opened:
+            metadata = dict(opened.metadata() or {})
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise RunFolderError(
+            f"{file} cannot be read ({error}): it is truncated or no safetensors file. Copy it "
+            "again from where it was fitted, or fit again."
+        ) from None
+    if metadata.get("format") != FORMAT:
+        raise RunFolderError(
+            f'{file} has the format "{metadata.get("format")}"; expected "{FORMAT}". Load it with '
+            "the version of bayesfuse that wrote it."
+        )
+    return tensors, metadata
+
+
+def _write_json(file: Path, value: Mapping[str, Any]) -> None:
+    file.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(
+            f"{file} cannot be read ({error}): it is truncated or was edited. Copy it again from "
+            "where it was fitted, or fit again."
+        ) from None
+    if not isinstance(value, dict):
+        raise RunFolderError(f"{file} holds a {type(value).__name__}; expected an object.")
+    return value
+
+
+def _write_history(history: tuple[Epoch, ...], file: Path) -> None:
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(Epoch._fields)
+        writer.writerows(["" if math.isnan(v) else v for v in row] for row in history)
+
+
+def _read_history(file: Path) -> tuple[Epoch, ...]:
+    with file.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.reader(stream))
+    if not rows or tuple(rows[0]) != Epoch._fields:
+        raise ValueError(f"history.csv has the columns {rows[:1]}")
+    numbers = [[math.nan if cell == "" else float(cell) for cell in row] for row in rows[1:]]
+    return tuple(Epoch(int(row[0]), *row[1:]) for row in numbers)

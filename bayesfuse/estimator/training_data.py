@@ -1,0 +1,67 @@
+"""Which items train and which choose: the splits of a catalogue, or a held-out share."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from bayesfuse.data.catalog import Catalog
+from bayesfuse.data.features import FeatureTable
+from bayesfuse.errors import FeatureError
+from bayesfuse.estimator.inputs import TrainingData
+
+MIN_HELD_OUT = 10
+"""With fewer items to hold out, none is: they would choose an epoch by chance."""
+
+
+def catalog_data(catalog: Catalog) -> TrainingData:
+    """Return the labelled items of a catalogue's train and val splits.
+
+    Raises:
+        FeatureError: If it has no features, or no labelled training item.
+    """
+    if not catalog.features.names:
+        raise FeatureError(
+            f"{catalog.source} has no features yet; encode its raw cells first "
+            "(bayesfuse.encoders.encode_catalog, or --text-encoder and --image-encoder)."
+        )
+    train, val = catalog.labelled_rows("train"), catalog.labelled_rows("val")
+    if len(train) < 2:
+        raise FeatureError(
+            f"{catalog.source} has {len(train)} labelled training items; expected at least 2."
+        )
+    if not len(val):
+        return TrainingData(catalog.features.take(train), catalog.labels[train], None, None)
+    return TrainingData(
+        catalog.features.take(train),
+        catalog.labels[train],
+        catalog.features.take(val),
+        catalog.labels[val],
+    )
+
+
+def hold_out(
+    table: FeatureTable, labels: NDArray[np.float32], fraction: float, seed: int
+) -> TrainingData:
+    """Return the items with a random share of them held out to choose the epoch by.
+
+    Args:
+        table: Features of all items.
+        labels: `items x labels`.
+        fraction: The share, in [0, 1).
+        seed: Of the choice.
+
+    Raises:
+        FeatureError: If features and labels differ in their number of items.
+    """
+    if table.num_items != len(labels):
+        raise FeatureError(
+            f"Found input variables with inconsistent numbers of samples: X has {table.num_items} "
+            f"items and y has {len(labels)}; give one row of y an item."
+        )
+    held_out = int(fraction * table.num_items)
+    if held_out < MIN_HELD_OUT:
+        return TrainingData(table, labels, None, None)
+    train, val = train_test_split(np.arange(table.num_items), test_size=held_out, random_state=seed)
+    return TrainingData(table.take(train), labels[train], table.take(val), labels[val])
