@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ def read_lists(
         if cell is None or (isinstance(cell, float) and cell != cell):
             lists.append(None)
             continue
-        parsed = _from_json(cell) if isinstance(cell, str) else cell
+        parsed = _from_text(cell) if isinstance(cell, str) else cell
         if isinstance(parsed, str):
             plain.append(parsed)
             parsed = parsed.split(separator) if separator else [parsed]
@@ -52,7 +53,7 @@ def read_lists(
         if not isinstance(parsed, (list, tuple)) or not all(map(_is_name, parsed)):
             findings.problem(
                 f"{what}: row {row} (counted from 0) holds {str(cell)[:60]!r}; expected a list of "
-                "names, or one text that joins them."
+                'names, a text such as ["Drama", "War"] in JSON, or one that joins them.'
             )
             return [[] for _ in cells]
         names = [str(name).strip() for name in parsed if name is not None]
@@ -93,13 +94,23 @@ def likely_separator(cells: Sequence[str]) -> str | None:
     return separator if count * 2 >= len(filled) or len(after) < len(before) else None
 
 
-def _from_json(cell: str) -> Cell:
-    if cell.lstrip().startswith("[") and cell.rstrip().endswith("]"):
-        try:
-            return json.loads(cell)
-        except json.JSONDecodeError:
-            return cell
-    return cell
+def _from_text(cell: str) -> Cell:
+    """Return the list that a text spells in JSON or as Python does, the text if it spells none."""
+    text = cell.strip()
+    if not (text.startswith("[") and text.endswith("]")):
+        return cell
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        pass
+    try:
+        spelt = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        spelt = None
+    # Python would join the names of NumPy's "['a' 'b']" into one; only its own spelling counts.
+    if isinstance(spelt, list) and repr(spelt) == text:
+        return spelt
+    return None if text[1:2] in ("'", '"') else cell
 
 
 def _is_name(name: object) -> bool:

@@ -18,6 +18,7 @@ from bayesfuse.errors import did_you_mean
 SPLITS = ("train", "val", "test")
 _ALIASES = {"validation": "val", "valid": "val", "dev": "val", "training": "train"}
 _ALIASES |= {"testing": "test"}
+_WARNINGS_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -198,13 +199,21 @@ def check_labels(labels: Labels, split: NDArray[np.str_], findings: Findings) ->
                 "some in train and in val."
             )
     train = labels.values[(split == "train") & labels.labelled]
-    if len(train):
-        for name, positives in zip(labels.names, train.sum(axis=0), strict=True):
-            if positives == 0:
-                findings.warn(
-                    f"label '{name}' has no positive among {len(train)} train items: its base rate "
-                    "is predicted."
-                )
+    if not len(train):
+        return
+    absent = [
+        name for name, count in zip(labels.names, train.sum(axis=0), strict=True) if not count
+    ]
+    for name in absent[:_WARNINGS_SHOWN]:
+        findings.warn(
+            f"label '{name}' has no positive among {len(train)} train items: its base rate is "
+            "predicted."
+        )
+    if len(absent) > _WARNINGS_SHOWN:
+        findings.warn(
+            f"{len(absent) - _WARNINGS_SHOWN} more of {len(labels.names)} labels have no positive "
+            "in train; is this the column of labels?"
+        )
 
 
 def _is_id(cell: Cell) -> bool:

@@ -23,6 +23,8 @@ def test_lists_json_and_joined_text_come_to_the_same() -> None:
     assert read([["Drama", "War"], ["Drama"], [], None])[0] == expected
     assert read(['["Drama", "War"]', '["Drama"]', "[]", None])[0] == expected
     assert read(["Drama| War", "Drama", "", None], "|")[0] == expected
+    # As pandas writes a column of lists.
+    assert read(["['Drama', 'War']", "['Drama']", "[]", None])[0] == expected
     assert read([["Drama", " War ", None], ("Drama",), [""], float("nan")])[0] == expected
 
 
@@ -62,7 +64,9 @@ def test_a_separator_with_nothing_to_split_is_mentioned() -> None:
     assert "nothing to split" in findings.warnings[0]
 
 
-@pytest.mark.parametrize("cell", [1.5, True, {"a": 1}, [["a"]], "[1.5]", b"x"])
+@pytest.mark.parametrize(
+    "cell", [1.5, True, {"a": 1}, [["a"]], "[1.5]", b"x", "['a' 'b']", '["a"\n"b"]']
+)
 def test_what_is_no_name_is_refused(cell: object) -> None:
     lists, findings = read([["Drama"], cell])
     assert lists == [[], []]

@@ -119,3 +119,11 @@ def test_a_label_without_a_positive_in_train_is_kept_with_a_warning() -> None:
     assert findings.warnings == [
         "label 'b' has no positive among 1 train items: its base rate is predicted."
     ]
+
+
+def test_many_labels_without_a_positive_are_counted_together() -> None:
+    labels, _ = labels_of([["a"], [f"b{i}" for i in range(50)]])
+    findings = Findings()
+    check_labels(labels, np.array(["train", "val"]), findings)
+    assert len(findings.warnings) == 21
+    assert "30 more of 51 labels" in findings.warnings[-1]
