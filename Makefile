@@ -66,7 +66,7 @@ bench: setup
 	$(BIN)/python -m pytest benchmarks --benchmark-only -q
 
 docs: setup
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) $(DEMO) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \

@@ -13,7 +13,7 @@ from bayesfuse.report.svg import ACCENT, INK, MUTED, SECOND, Picture, canvas, to
 
 CURVES = {
     "nll": ("Training NLL", "Negative log likelihood of the training items, in nats an item."),
-    "kl": ("KL", "Divergence of the guide from the prior, in nats."),
+    "kl": ("KL", "Divergence of the guide from the prior, in nats an item."),
     "beta": ("β", "Weight of the KL term in the loss."),
     "val_nll": (
         "Validation NLL",

@@ -1,4 +1,4 @@
-"""The Python of the README runs as it stands there, in an empty folder."""
+"""The Python of the README and of the first page runs as it stands there, in an empty folder."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ import subprocess
 import sys
 from pathlib import Path
 
-README = Path(__file__).parents[2] / "README.md"
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "docs" / "getting-started.md"]
 BLOCK = re.compile(r"^```python[^\n]*\n(.*?)^```", re.M | re.S)
 MAX_LINES = 25
 
 
-def python_blocks() -> list[str]:
-    """Return the README's Python blocks, in order."""
-    return BLOCK.findall(README.read_text(encoding="utf-8"))
+def python_blocks(page: Path) -> list[str]:
+    """Return the page's Python blocks, in order."""
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
 
 
-def test_the_readme_shows_python() -> None:
-    blocks = python_blocks()
-    assert blocks, f"no ```python block in {README.name}"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_page_shows_python(page: Path) -> None:
+    blocks = python_blocks(page)
+    assert blocks, f"no ```python block in {page.name}"
     longest = max(len(block.splitlines()) for block in blocks)
     assert longest <= MAX_LINES, f"a block of {longest} lines; a reader gives it {MAX_LINES}"
 
 
-def test_the_readme_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_page_runs(page: Path, tmp_path: Path) -> None:
     # One process for all blocks: a reader types them one after the other.
-    code = "\n".join(python_blocks())
-    assert code, f"no ```python block in {README.name}"
+    code = "\n".join(python_blocks(page))
+    assert code, f"no ```python block in {page.name}"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=tmp_path,
