@@ -187,14 +187,14 @@ def write_demo(
         overwrite: Replace an earlier demo catalogue. A folder with anything else in it stays.
 
     Returns:
-        The folder.
+        The absolute path of the folder.
 
     Raises:
         ConfigError: If `num_items` or `seed` is out of range.
         UserError: If the folder is not empty and `overwrite` does not allow replacing it.
         BayesfuseError: If the files cannot be written, for example because the disk is full.
     """
-    target = Path(path)
+    target = Path(os.path.abspath(path))  # so that "." has a name and a parent too
     _refuse_if_taken(target, overwrite)
     demo = make_demo(num_items, seed)
     mark = secrets.token_hex(4)
@@ -217,7 +217,7 @@ def _refuse_if_taken(target: Path, overwrite: bool) -> None:
     if not os.path.lexists(target):
         return
     if not target.is_dir() or target.is_symlink():
-        raise UserError(f"{target} is there and is no folder; choose another place.")
+        raise UserError(f"{target} is there and is a file or a link; choose another place.")
     others = sorted(entry.name for entry in target.iterdir() if entry.name not in _FILES)
     if others and overwrite:
         raise UserError(
@@ -265,4 +265,4 @@ def _move_into_place(partial: Path, target: Path, aside: Path) -> None:
     except OSError:
         aside.rename(target)
         raise
-    shutil.rmtree(aside)
+    shutil.rmtree(aside, ignore_errors=True)

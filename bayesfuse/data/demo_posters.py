@@ -28,7 +28,7 @@ PALETTES: tuple[tuple[str, str, str, str], ...] = (
     ("#2b1408", "#c8391b", "#ffb000", "#fff1d0"),  # embers
     ("#ffd447", "#ff9f1c", "#e71d5b", "#ffffff"),  # carnival
     ("#e9e6dc", "#c9c8bd", "#3d4a4a", "#a23b2a"),  # newsprint
-    ("#1d3a4f", "#6d8ea0", "#e8d9b5", "#a65e3a"),  # dusk
+    ("#1d3a4f", "#53748a", "#e8d9b5", "#a65e3a"),  # dusk
     ("#050506", "#2a0510", "#b0101f", "#d9d3c7"),  # blood and night
     ("#f7c6d0", "#d9738f", "#fff4ee", "#8c1c4a"),  # rose
     ("#060a2b", "#2b1a6b", "#35e0e6", "#d05cff"),  # neon

@@ -146,9 +146,10 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path):
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
 
-def test_an_empty_folder_may_be_used(tmp_path):
+def test_an_empty_folder_may_be_used(tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
-    write_demo(tmp_path / "empty", num_items=10)
+    monkeypatch.chdir(tmp_path / "empty")
+    assert write_demo(".", num_items=10) == tmp_path / "empty"
     assert sorted(entry.name for entry in (tmp_path / "empty").iterdir()) == FILES
 
 
@@ -167,7 +168,7 @@ def test_other_files_are_never_overwritten(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(UserError, match=r"thesis\.txt, which is not part of a demo catalogue"):
         write_demo(tmp_path, num_items=10, overwrite=True)
-    with pytest.raises(UserError, match="no folder"):
+    with pytest.raises(UserError, match="a file or a link"):
         write_demo(tmp_path / "thesis.txt", num_items=10, overwrite=True)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 

@@ -9,7 +9,8 @@ from scipy.special import expit, logit
 from scipy.stats import chi2, chi2_contingency
 
 from bayesfuse.data.demo_process import NONE, SOURCES, DemoEvidence, DemoProcess, DemoSample
-from bayesfuse.data.demo_story import LABEL_NAMES
+from bayesfuse.data.demo_story import LABEL_NAMES, LEXICON, VOCABULARY, WORDS
+from bayesfuse.data.demo_tables import people_table, style_tables
 from bayesfuse.errors import ConfigError
 
 PROCESS = DemoProcess()
@@ -56,6 +57,50 @@ def test_a_posterior_that_is_too_sharp_or_too_flat_is_found_out(
 ):
     probabilities = expit(sharpness * logit(PROCESS.label_posterior(sample.evidence, given)))
     assert smallest_p_value(probabilities, sample.labels) < failure_rate
+
+
+def test_the_likelihood_is_the_equation(sample):
+    """Against loops over the equations of the module, as they are written."""
+    strength, epsilon = 0.7, 0.15
+    palettes, motifs, layouts = style_tables().values()
+    people = people_table()
+    rng = np.random.default_rng(0)
+    kind_of = {word: kind for kind, words in WORDS.items() for word in words}
+
+    def text(y: list[int], words: list[str]) -> float:
+        total = 0.0
+        for word in words:
+            general = 1 / len(WORDS[kind_of[word]])
+            of_label = []
+            for c in y:
+                own = VOCABULARY[kind_of[word]][c]
+                share = (word in own) / len(own)
+                of_label.append(strength * share + (1 - strength) * general)
+            total += np.log(epsilon * general + (1 - epsilon) * np.mean(of_label))
+        return total
+
+    def image(y: list[int], v: NDArray) -> float:
+        return np.log(np.mean([palettes[c, v[0]] * motifs[c, v[1]] * layouts[c, v[2]] for c in y]))
+
+    def crew(y: list[int], director: int, first: int, second: int) -> float:
+        p = np.mean([people[c] for c in y], axis=0)
+        both = 1.0 if second == NONE else p[second] / (1 - p[first])
+        return np.log(p[director] * p[first] * both)
+
+    evidence = sample.evidence
+    computed = {source: PROCESS.log_likelihood(evidence, source) for source in SOURCES}
+    assert (evidence.writers[:40, 1] == NONE).any()
+    for item in range(40):
+        words = [LEXICON[word] for word in evidence.words[item] if word != NONE]
+        for place in rng.integers(len(PROCESS.subsets), size=5):
+            y = np.flatnonzero(PROCESS.subsets[place]).tolist()
+            expected = {
+                "text": text(y, words),
+                "image": image(y, evidence.styles[item]) if evidence.styles[item, 0] != NONE else 0,
+                "people": crew(y, evidence.directors[item], *evidence.writers[item]),
+            }
+            for source, value in expected.items():
+                assert computed[source][item, place] == pytest.approx(value, abs=1e-9)
 
 
 def test_labels_among_identical_posters_match_the_posterior(failure_rate):
