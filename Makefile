@@ -30,7 +30,8 @@ setup: $(STAMP)
 # rest is resolved against.
 $(STAMP): pyproject.toml constraints.txt
 	@if ! "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-		echo "bayesfuse needs Python 3.11 or later; found: $$(python3 --version 2>&1)." >&2; \
+		found=$$($(or $(PYTHON),python3) --version 2>&1) || found="none"; \
+		echo "bayesfuse needs Python 3.11 or later; found: $$found." >&2; \
 		echo "Install it, or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; \
 		exit 2; \
 	fi
