@@ -276,11 +276,9 @@ def _loc_scale(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     width = source.values.shape[1]
     loc, spread = np.zeros(width), np.zeros(width)
-    low, high = np.full(width, np.inf), np.full(width, -np.inf)
     count = 0
     for part in chunks(len(rows), width):
         values = source.read(rows[part])
-        low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
         added = len(values)
         mean = values.mean(axis=0, dtype=np.float64)
         shift = mean - loc
@@ -290,8 +288,8 @@ def _loc_scale(
         loc += shift * (added / (count + added))
         count += added
     scale = np.sqrt(spread / max(count, 1)).astype(np.float32)
-    # Rounding can leave a constant a scale just above 0, hence the extremes.
-    constant = (low >= high) | (scale < np.finfo(np.float32).tiny)
+    # A chunk of equal float32 values has an exact mean in float64, so that theirs is exactly 0.
+    constant = scale < np.finfo(np.float32).tiny
     return loc.astype(np.float32), np.where(constant, np.float32(1.0), scale)
 
 

@@ -59,7 +59,7 @@ def test_an_empty_raw_cell_masks_the_features_beside_it(tmp_path: Path) -> None:
 
 
 def test_another_table_is_joined_on_the_id(tmp_path: Path) -> None:
-    write(tmp_path / "posters.parquet", id=["c", "x", "a"], jpeg=[b"C", b"X", None])
+    write(tmp_path / "posters.parquet", id=["c", "a", "x"], jpeg=[b"C", None, b"X"])
     made, findings = read(tmp_path, {}, image={"column": "posters.parquet:jpeg"})
     assert not findings.problems
     assert list(made.raw["image"]) == [None, None, b"C"]
