@@ -106,7 +106,7 @@ def test_the_likelihood_is_the_equation(sample):
 def test_labels_among_identical_posters_match_the_posterior(failure_rate):
     """Brute force: among items with the very same styles, count the labels."""
     process = DemoProcess(missing_poster=0, missing_plot=0)
-    sample = process.sample(150_000, np.random.default_rng(2))
+    sample = process.sample(60_000, np.random.default_rng(2))
     posterior = process.label_posterior(sample.evidence, ("image",))
     _, cell = np.unique(sample.evidence.styles, axis=0, return_inverse=True)
     size = np.bincount(cell)

@@ -62,8 +62,22 @@ def test_edges_know_their_direction():
     across = picture_statistics(stripes, 1.0)[153:201].reshape(6, 8).sum(axis=0)
     lying = np.ascontiguousarray(np.swapaxes(np.pad(stripes, ((0, 0), (0, 36), (0, 0))), 0, 1))
     down = picture_statistics(lying[:, :60][:96], 1.0)[153:201].reshape(6, 8).sum(axis=0)
-    assert across.argmax() == 0
+    # stripes have one direction only: all strength is in the first or in the middle bin
+    assert across[0] > 1
+    np.testing.assert_allclose(across[1:], 0, atol=1e-6)
     assert down.argmax() == 4
+
+
+def test_binary_patterns_count_the_brighter_neighbours():
+    patterns = picture_statistics(flat((0.5, 0.5, 0.5)), 1.0)[207:217]
+    np.testing.assert_allclose(patterns, [1, *[0] * 9])
+    dots = np.ones((96, 60, 3), np.float32)
+    dots[::3, ::3] = 0
+    shares = picture_statistics(dots, 1.0)[207:217] ** 2
+    assert shares[8] == pytest.approx(1 / 9, abs=0.01)  # a dark dot: all eight are brighter
+    assert shares[0] == pytest.approx(8 / 9, abs=0.01)
+    noise = np.random.default_rng(0).random((96, 60, 3), dtype=np.float32)
+    assert picture_statistics(noise, 1.0)[216] > 0.6  # not uniform
 
 
 def test_layout_is_where_the_colours_are():
