@@ -77,7 +77,24 @@ def _prior_scale(value: Any) -> Any:
         ) from None
 
 
+Positive = Annotated[float, Field(gt=0)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+
+
+def _feature_norm(value: Any) -> Any:
+    """Read `6`, `none`, or `PATTERN=NORM,PATTERN=NORM`."""
+    if isinstance(value, str):
+        if value == "none":
+            return None
+        if "=" in value:
+            pairs = [part.partition("=") for part in value.split(",")]
+            return {pattern.strip(): norm.strip() for pattern, _, norm in pairs}
+    return value
+
+
+FeatureNorm = Annotated[
+    Positive | dict[str, Positive] | None, BeforeValidator(_feature_norm), Field()
+]
 PriorScale = Annotated[float | str | dict[str, float | str], BeforeValidator(_prior_scale)]
 
 
@@ -147,11 +164,10 @@ class ModelConfig(Config):
     max_norm: float | None = Field(
         None, gt=0, description="Bound on the norm of the weights into a classifier unit."
     )
-    feature_norm: float | None = Field(
-        10.0,
-        gt=0,
-        description="Typical norm of an item's standardised features in each modality; none "
-        "leaves them at one standard deviation a feature.",
+    feature_norm: FeatureNorm = Field(
+        {"image": 3.0, "*": 6.0},
+        description="Norm of an item's standardised features: a number, PATTERN=NORM,... by "
+        "modality, or none for one standard deviation a feature.",
     )
     parts: Names = Field(("fusion",), description="Parts of the network with random weights.")
     prior: Annotated[str, _one_of("prior", PRIORS)] = Field(

@@ -80,7 +80,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         pieces: int = 2,
         dropout: float = 0.4,
         max_norm: float | None = None,
-        feature_norm: float | None = 10.0,
+        feature_norm: float | str | Mapping[str, float] | None = "image=3,*=6",
         parts: Sequence[str] = ("fusion",),
         prior: str = "laplace",
         prior_scale: float | str | Mapping[str, float | str] = 0.1,

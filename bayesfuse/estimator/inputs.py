@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_array, column_or_1d
 
@@ -77,6 +78,8 @@ def as_labels(y: Any) -> Labels:
 
 
 def _binary(array: NDArray[Any]) -> Labels:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise FeatureError("Input y contains NaN or infinity; expected two classes.")
     kind = type_of_target(array, input_name="y", raise_unknown=True)
     if kind not in {"binary", "multiclass"}:
         raise FeatureError(
@@ -144,7 +147,8 @@ def split_columns(X: NDArray[Any], columns: Mapping[str, list[int]]) -> FeatureT
 
 def is_table(X: object) -> bool:
     """Return whether X is a catalogue, a feature table or a mapping of arrays, not one array."""
-    return isinstance(X, Catalog | FeatureTable | Mapping)
+    # some sparse matrices are mappings from (row, column) to value
+    return isinstance(X, Catalog | FeatureTable | Mapping) and not sparse.issparse(X)
 
 
 def as_table(X: Catalog | FeatureTable | Mapping[str, Any]) -> FeatureTable:

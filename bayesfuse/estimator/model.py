@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,7 +18,10 @@ from bayesfuse.inference.history import SVISettings
 from bayesfuse.inference.lifting import LiftedModule, lift
 from bayesfuse.inference.predictive import PosteriorPredictive
 from bayesfuse.inference.priors import Prior
+from bayesfuse.inference.seeding import seeded
 from bayesfuse.models.network import FusionNetwork
+
+FeatureNorm = float | Mapping[str, float] | None
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,7 @@ def build_model(
         ConfigError: If a name or a number does not fit.
     """
     device = choose_device(config.device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded(config.seed):
         network = FusionNetwork(
             widths,
             num_labels,
@@ -137,7 +140,7 @@ def build_model(
 
 
 def set_data_statistics(
-    network: FusionNetwork, features: FeatureTable, positives: Tensor, feature_norm: float | None
+    network: FusionNetwork, features: FeatureTable, positives: Tensor, feature_norm: FeatureNorm
 ) -> None:
     """Tell a network what its training items look like: feature statistics and label counts.
 
@@ -145,12 +148,15 @@ def set_data_statistics(
         network: The network.
         features: The features of the training items.
         positives: Training items with each label, `labels`.
-        feature_norm: Norm of a typical standardised row in each modality; None for √features.
+        feature_norm: Norm of a typical standardised row, in every modality or by pattern of its
+            name (the first match counts); None, or no match, leaves it at √features.
     """
+    norms = feature_norm if isinstance(feature_norm, Mapping) else {"*": feature_norm}
     for name, (loc, scale) in features.statistics().items():
         network.standardise.set_statistics(name, torch.from_numpy(loc), torch.from_numpy(scale))
-        if feature_norm is not None:
-            network.standardise.set_gain(name, feature_norm / len(loc) ** 0.5)
+        norm = next((norms[p] for p in norms if fnmatch.fnmatchcase(name, p)), None)
+        if norm is not None:
+            network.standardise.set_gain(name, norm / len(loc) ** 0.5)
     network.set_label_counts(positives, features.num_items)
 
 

@@ -16,6 +16,8 @@ import pyro.distributions as dist
 import torch
 from pyro import poutine
 from pyro.infer import Trace_ELBO, TraceGraph_ELBO, TraceMeanField_ELBO
+from pyro.infer.util import is_validation_enabled
+from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 from torch.distributions import kl_divergence
 
@@ -23,6 +25,14 @@ from bayesfuse.errors import ConfigError, unknown_option
 from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.local_params import with_local_params
+from bayesfuse.inference.low_rank import LowRankNormal
+
+
+def _has_closed_form(guide: Any) -> bool:
+    """Return whether the KL of a guide's distribution to every prior here is in closed form."""
+    return isinstance(
+        getattr(guide, "base_dist", guide), dist.Laplace | dist.Normal | LowRankNormal
+    )
 
 
 class _RecordsNLL:
@@ -43,7 +53,26 @@ class TraceELBO(_RecordsNLL, Trace_ELBO):  # type: ignore[misc]  # Pyro ships no
 
 
 class MeanFieldELBO(_RecordsNLL, TraceMeanField_ELBO):  # type: ignore[misc]  # Pyro ships no types
-    """Pyro's `TraceMeanField_ELBO`: KL in closed form wherever there is one."""
+    """Pyro's `TraceMeanField_ELBO`: KL in closed form wherever there is one.
+
+    It computes log densities only of the sites that need them: the observed one, and latent ones
+    without a closed form. Pyro computes all, which is half of the time of a step here.
+    """
+
+    def _get_trace(self, model: Any, guide: Any, args: Any, kwargs: Any) -> Any:
+        if is_validation_enabled():
+            return super()._get_trace(model, guide, args, kwargs)
+        guide_trace = poutine.trace(guide).get_trace(*args, **kwargs)
+        replayed = poutine.replay(model, trace=guide_trace)
+        model_trace = prune_subsample_sites(poutine.trace(replayed).get_trace(*args, **kwargs))
+        for name, site in guide_trace.nodes.items():
+            if site["type"] == "sample" and not _has_closed_form(site["fn"]):
+                parts = site["fn"].score_parts(site["value"])
+                site["score_parts"] = parts.scale_and_mask(site["scale"], site["mask"])
+                model_trace.compute_log_prob(lambda found, _, name=name: found == name)
+        model_trace.compute_log_prob(lambda name, _: name == "y")
+        self.nll = -model_trace.nodes["y"]["log_prob_sum"].detach()
+        return model_trace, guide_trace
 
 
 class RaoBlackwellELBO(_RecordsNLL, TraceGraph_ELBO):  # type: ignore[misc]  # Pyro ships no types

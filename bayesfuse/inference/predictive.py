@@ -19,6 +19,7 @@ from bayesfuse.data.batches import Batches
 from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.local_params import with_local_params
+from bayesfuse.inference.seeding import seeded
 
 DEFAULT_MEMORY_BUDGET = 512 * 2**20
 """Bytes that the draws of one chunk of items may take."""
@@ -110,10 +111,9 @@ class PosteriorPredictive:
     def _weights(self, draw: int) -> dict[str, Tensor]:
         if self.lifted is None or self.guide is None:
             return {}
-        devices = sorted({p.device for p in self.guide.parameters() if p.device.type == "cuda"})
         seed = int(np.random.SeedSequence([self.seed, draw]).generate_state(1, np.uint64)[0] >> 1)
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed)
+        device = next(self.guide.parameters()).device
+        with seeded(seed, device):
             values = self.guide()
         return {site.name: values[site.name] for site in self.lifted.sites}
 

@@ -16,8 +16,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 import pyro
@@ -32,6 +31,7 @@ from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.history import Epoch, Step, SVIResult, SVISettings, Validation
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.optimisers import TwoOptimisers
+from bayesfuse.inference.seeding import seeded
 from bayesfuse.models.classifier import apply_max_norm_
 
 
@@ -81,7 +81,7 @@ class SVI:
             TrainingError: If the loss is not finite; it names the step, the site and what to try.
         """
         run = _Run(self, train)
-        with _seeded(self.settings.seed, train.device):
+        with seeded(self.settings.seed, train.device):
             try:
                 stopped = run.epochs(validate, on_step, on_epoch)
             except KeyboardInterrupt:
@@ -274,15 +274,6 @@ def _bce(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the binary cross-entropy, summed over labels, mean over items, in nats an item."""
     total = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
     return total.sum(dim=1).mean()
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch inside the block and leave its generators as they were."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
 
 
 __all__ = ["SVI", "Epoch", "SVIResult", "SVISettings", "Step", "Validation"]
