@@ -79,6 +79,4 @@ def unknown_option(what: str, got: str, options: Iterable[str]) -> str:
         'Unknown fusion rule "gum"; expected one of concat, gmu. Did you mean "gmu"?'
     """
     names = sorted(options)
-    return (
-        f'Unknown {what} "{got}"; expected one of {", ".join(names)}.{did_you_mean(got, names)}'
-    )
+    return f'Unknown {what} "{got}"; expected one of {", ".join(names)}.{did_you_mean(got, names)}'

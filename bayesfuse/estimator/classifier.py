@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bayesfuse.config import ModelConfig
@@ -18,7 +18,7 @@ from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import FeatureError
 from bayesfuse.estimator import inputs
-from bayesfuse.estimator.inputs import Columns, Labels, TrainingData
+from bayesfuse.estimator.inputs import Labels, TrainingData
 from bayesfuse.estimator.model import (
     build_model,
     choose_device,
@@ -26,6 +26,7 @@ from bayesfuse.estimator.model import (
     set_data_statistics,
     svi_settings,
 )
+from bayesfuse.estimator.parameters import ModelParameters
 from bayesfuse.estimator.training_data import catalog_data, hold_out
 from bayesfuse.evaluation import metrics
 from bayesfuse.evaluation.thresholds import best_thresholds, decide
@@ -35,7 +36,7 @@ from bayesfuse.inference.predictive import DEFAULT_MEMORY_BUDGET, PosteriorPredi
 from bayesfuse.inference.svi import SVI
 
 
-class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
+class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc]  # untyped bases
     """Multi-label classification from several modalities, with honest probabilities.
 
     A fusion network whose fusion layers have a prior and a posterior, beside a classifier; see the
@@ -68,95 +69,6 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         >>> classifier.sample_proba(X, draws=7).shape
         (7, 80, 2)
     """
-
-    def __init__(
-        self,
-        *,
-        modalities: Mapping[str, Columns] | None = None,
-        fusion: str = "gmu",
-        hidden: int = 256,
-        classifier: str = "maxout",
-        classifier_hidden: int = 256,
-        pieces: int = 2,
-        dropout: float = 0.4,
-        max_norm: float | None = None,
-        feature_norm: float | str | Mapping[str, float] | None = "image=3,*=6",
-        parts: Sequence[str] = ("fusion",),
-        prior: str = "laplace",
-        prior_scale: float | str | Mapping[str, float | str] = 0.1,
-        guide: str = "laplace",
-        rank: int = 8,
-        init_loc: float | None = None,
-        init_scale: float = 0.003,
-        elbo: str = "annealed",
-        annealing: str = "linear",
-        beta_start: float = 0.2,
-        temperature: float = 1.0,
-        annealing_epochs: float = 10.0,
-        annealing_cycles: int = 4,
-        num_particles: int = 1,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        epochs: int = 40,
-        batch_size: int = 128,
-        learning_rate: float = 0.002,
-        classifier_learning_rate: float = 0.002,
-        learning_rate_decay: str = "cosine",
-        warmup_epochs: float = 0.0,
-        weight_decay: float = 0.01,
-        clip: float = 10.0,
-        modality_dropout: float = 0.0,
-        patience: int = 15,
-        validation_fraction: float = 0.1,
-        val_draws: int = 16,
-        draws: int = 64,
-        decision: str = "half",
-        seed: int = 0,
-        device: str = "auto",
-        precision: str = "auto",
-    ) -> None:
-        self.modalities = modalities
-        self.fusion = fusion
-        self.hidden = hidden
-        self.classifier = classifier
-        self.classifier_hidden = classifier_hidden
-        self.pieces = pieces
-        self.dropout = dropout
-        self.max_norm = max_norm
-        self.feature_norm = feature_norm
-        self.parts = parts
-        self.prior = prior
-        self.prior_scale = prior_scale
-        self.guide = guide
-        self.rank = rank
-        self.init_loc = init_loc
-        self.init_scale = init_scale
-        self.elbo = elbo
-        self.annealing = annealing
-        self.beta_start = beta_start
-        self.temperature = temperature
-        self.annealing_epochs = annealing_epochs
-        self.annealing_cycles = annealing_cycles
-        self.num_particles = num_particles
-        self.l1 = l1
-        self.l2 = l2
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.classifier_learning_rate = classifier_learning_rate
-        self.learning_rate_decay = learning_rate_decay
-        self.warmup_epochs = warmup_epochs
-        self.weight_decay = weight_decay
-        self.clip = clip
-        self.modality_dropout = modality_dropout
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.val_draws = val_draws
-        self.draws = draws
-        self.decision = decision
-        self.seed = seed
-        self.device = device
-        self.precision = precision
 
     def fit(
         self,
@@ -280,16 +192,6 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         cuts = self.thresholds_ if self.decision == "f1" else 0.5
         return decide(probability, cuts).astype(np.int64)
 
-    def config(self) -> ModelConfig:
-        """Return the settings, checked.
-
-        Raises:
-            ConfigError: With every setting that is not valid.
-        """
-        params = self.get_params(deep=False)
-        del params["modalities"]
-        return ModelConfig.parse(params, "parameters of FusionClassifier")
-
     def save(self, path: str | Path) -> Path:
         """Write the run folder: JSON and safetensors, never a pickle.
 
@@ -328,6 +230,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         table: FeatureTable
         if inputs.is_table(X):
             table = inputs.as_table(X)
+            self.__dict__.pop("columns_", None)
         else:
             if y is None:
                 inputs.as_labels(y)
@@ -338,7 +241,8 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         self._set_labels(labels)
         if validation is not None:
             known = inputs.as_labels(validation[1])
-            return TrainingData(table, labels.matrix, self._table(validation[0]), known.matrix)
+            val = inputs.match_modalities(self._read(validation[0]), table.widths)
+            return TrainingData(table, labels.matrix, val, known.matrix)
         return hold_out(table, labels.matrix, config.validation_fraction, config.seed)
 
     def _set_labels(self, labels: Labels) -> None:
@@ -348,23 +252,21 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def _table(self, X: Any) -> FeatureTable:
         """Return the features of X in the shape that the network was fitted on."""
-        if not hasattr(self, "model_"):
-            if hasattr(self, "columns_"):  # validation items, before there is a model
-                return inputs.split_columns(np.asarray(X), self.columns_)
-            if hasattr(self, "label_names_"):
-                return inputs.as_table(X)
         check_is_fitted(self, "model_")
+        return inputs.match_modalities(self._read(X), self.model_.network.standardise.widths)
+
+    def _read(self, X: Any) -> FeatureTable:
+        """Return the features of items that are not the training items."""
         if inputs.is_table(X):
-            table = inputs.as_table(X)
-        else:
-            if not hasattr(self, "columns_"):
-                raise FeatureError(
-                    "The model was fitted on named modalities; got one array. Give a mapping of "
-                    f"modality to array: {', '.join(self.model_.network.names)}."
-                )
-            X = validate_data(self, X, dtype=np.float64, reset=False)
-            table = inputs.split_columns(X, self.columns_)
-        return inputs.match_modalities(table, self.model_.network.standardise.widths)
+            return inputs.as_table(X)
+        if not hasattr(self, "columns_"):
+            raise FeatureError(
+                "The model was fitted on named modalities; got one array. Give a mapping of "
+                "modality to array."
+            )
+        return inputs.split_columns(
+            validate_data(self, X, dtype=np.float64, reset=False), self.columns_
+        )
 
     def _predictive(self, seed: int) -> PosteriorPredictive:
         device = choose_device(self.device)

@@ -216,6 +216,24 @@ def read_config(path: Path) -> FitConfig:
         ) from None
 
 
+def read_environment(path: Path) -> dict[str, Any]:
+    """Return what `environment.json` of a run folder tells: versions, command, catalogue.
+
+    Raises:
+        RunFolderError: If it cannot be read.
+    """
+    return _read_json(path / "environment.json")
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Return what `metrics.json` of a run folder tells.
+
+    Raises:
+        RunFolderError: If it cannot be read.
+    """
+    return _read_json(path / "metrics.json")
+
+
 def _labels(classifier: FusionClassifier) -> dict[str, Any]:
     classes = classifier.binary_classes_
     return {

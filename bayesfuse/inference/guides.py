@@ -29,7 +29,7 @@ from torch import Tensor, nn
 import bayesfuse.inference.kl  # noqa: F401  # registers the closed forms
 from bayesfuse.errors import ConfigError, unknown_option
 from bayesfuse.inference.lifting import LiftedModule
-from bayesfuse.inference.local_params import with_local_params
+from bayesfuse.inference.local_params import LocalParamsModule, with_local_params
 from bayesfuse.inference.low_rank import LowRankNormal
 
 
@@ -98,7 +98,7 @@ class LogNormalSiteGuide(SiteGuide):
 GUIDES = ("laplace", "normal", "lowrank")
 
 
-class Guide(PyroModule):  # type: ignore[misc]  # Pyro ships no types
+class Guide(LocalParamsModule):
     """The guide of a lifted module: one `SiteGuide` a latent site; a Pyro program.
 
     Calling it draws every latent site. Made by `make_guide`.

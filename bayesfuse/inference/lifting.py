@@ -11,12 +11,12 @@ from pyro.nn import PyroModule
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from bayesfuse.inference.local_params import with_local_params
+from bayesfuse.inference.local_params import LocalParamsModule, with_local_params
 from bayesfuse.inference.priors import Prior, SitePrior
 from bayesfuse.inference.sites import WeightSite, find_sites
 
 
-class LiftedModule(PyroModule):  # type: ignore[misc]  # Pyro ships no types
+class LiftedModule(LocalParamsModule):
     """A module whose weights in some parts are random; a Pyro program.
 
     Calling it draws every random weight at a sample site that is named after the parameter

@@ -9,9 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import pyro
+from pyro.nn import PyroModule
+
+
+class LocalParamsModule(PyroModule):  # type: ignore[misc]  # Pyro ships no types
+    """A Pyro module that runs inside `local_params()`, whoever calls it. Make it inside, too."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run `forward` with parameters that stay the module's own."""
+        with local_params():
+            return super().__call__(*args, **kwargs)
+
 
 P = ParamSpec("P")
 T = TypeVar("T")

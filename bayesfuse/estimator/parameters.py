@@ -1,0 +1,117 @@
+"""The estimator's parameters: the fields of `ModelConfig`, as scikit-learn wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sklearn.base import BaseEstimator
+
+from bayesfuse.config import ModelConfig
+from bayesfuse.estimator.inputs import Columns
+
+
+class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """Stores the parameters of `FusionClassifier`, and nothing else; `config` checks them.
+
+    scikit-learn clones and searches an estimator by the signature of its `__init__`, so the fields
+    of `ModelConfig` stand here once more; a test keeps names and defaults equal.
+    """
+
+    def __init__(
+        self,
+        *,
+        modalities: Mapping[str, Columns] | None = None,
+        fusion: str = "gmu",
+        hidden: int = 256,
+        classifier: str = "maxout",
+        classifier_hidden: int = 256,
+        pieces: int = 2,
+        dropout: float = 0.4,
+        max_norm: float | None = None,
+        feature_norm: float | str | Mapping[str, float] | None = "image=3,*=6",
+        parts: Sequence[str] = ("fusion",),
+        prior: str = "laplace",
+        prior_scale: float | str | Mapping[str, float | str] = 0.1,
+        guide: str = "laplace",
+        rank: int = 8,
+        init_loc: float | None = None,
+        init_scale: float = 0.003,
+        elbo: str = "annealed",
+        annealing: str = "linear",
+        beta_start: float = 0.2,
+        temperature: float = 1.0,
+        annealing_epochs: float = 10.0,
+        annealing_cycles: int = 4,
+        num_particles: int = 1,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        epochs: int = 40,
+        batch_size: int = 128,
+        learning_rate: float = 0.002,
+        classifier_learning_rate: float = 0.002,
+        learning_rate_decay: str = "cosine",
+        warmup_epochs: float = 0.0,
+        weight_decay: float = 0.01,
+        clip: float = 10.0,
+        modality_dropout: float = 0.0,
+        patience: int = 15,
+        validation_fraction: float = 0.1,
+        val_draws: int = 16,
+        draws: int = 64,
+        decision: str = "half",
+        seed: int = 0,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        self.modalities = modalities
+        self.fusion = fusion
+        self.hidden = hidden
+        self.classifier = classifier
+        self.classifier_hidden = classifier_hidden
+        self.pieces = pieces
+        self.dropout = dropout
+        self.max_norm = max_norm
+        self.feature_norm = feature_norm
+        self.parts = parts
+        self.prior = prior
+        self.prior_scale = prior_scale
+        self.guide = guide
+        self.rank = rank
+        self.init_loc = init_loc
+        self.init_scale = init_scale
+        self.elbo = elbo
+        self.annealing = annealing
+        self.beta_start = beta_start
+        self.temperature = temperature
+        self.annealing_epochs = annealing_epochs
+        self.annealing_cycles = annealing_cycles
+        self.num_particles = num_particles
+        self.l1 = l1
+        self.l2 = l2
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.classifier_learning_rate = classifier_learning_rate
+        self.learning_rate_decay = learning_rate_decay
+        self.warmup_epochs = warmup_epochs
+        self.weight_decay = weight_decay
+        self.clip = clip
+        self.modality_dropout = modality_dropout
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.val_draws = val_draws
+        self.draws = draws
+        self.decision = decision
+        self.seed = seed
+        self.device = device
+        self.precision = precision
+
+    def config(self) -> ModelConfig:
+        """Return the settings, checked.
+
+        Raises:
+            ConfigError: With every setting that is not valid.
+        """
+        params = self.get_params(deep=False)
+        del params["modalities"]
+        return ModelConfig.parse(params, "parameters of FusionClassifier")

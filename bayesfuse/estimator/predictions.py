@@ -1,0 +1,127 @@
+"""Predictions as a long table: one row an (item, label), streamed to Parquet."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from bayesfuse.errors import UserError
+from bayesfuse.evaluation.thresholds import decide
+from bayesfuse.evaluation.uncertainty import Predictive, summarise
+
+if TYPE_CHECKING:
+    from bayesfuse.estimator.classifier import FusionClassifier
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("label", pa.string()),
+        ("mean", pa.float32()),
+        ("sd", pa.float32()),
+        ("q05", pa.float32()),
+        ("q95", pa.float32()),
+        ("mutual_information", pa.float32()),
+        ("decision", pa.bool_()),
+    ]
+)
+"""The columns: probabilities in [0, 1], mutual information in nats."""
+
+
+def iter_predictions(
+    classifier: FusionClassifier,
+    X: Any,
+    ids: NDArray[np.str_],
+    *,
+    draws: int | None = None,
+    seed: int | None = None,
+    decision: str | None = None,
+) -> Iterator[pa.Table]:
+    """Yield the predictions of one chunk of items after the other, in the schema `SCHEMA`.
+
+    Args:
+        classifier: A fitted classifier.
+        X: The items, as `FusionClassifier.predict_proba` accepts them.
+        ids: Their ids, `items`.
+        draws: Posterior draws; the classifier's if None.
+        seed: Seed of the draws; the classifier's if None.
+        decision: `"half"` or `"f1"`; the classifier's if None.
+    """
+    names = np.array(classifier.label_names_)
+    rule = decision or classifier.decision
+    cuts = classifier.thresholds_ if rule == "f1" else np.full(len(names), 0.5)
+    start = 0
+    for chunk in classifier.iter_proba(X, draws, seed):
+        found = summarise(chunk)
+        stop = start + chunk.shape[1]
+        yield _table(found, ids[start:stop], names, cuts)
+        start = stop
+
+
+def _table(
+    found: Predictive, ids: NDArray[np.str_], names: NDArray[np.str_], cuts: NDArray[np.float64]
+) -> pa.Table:
+    columns = {
+        "id": np.repeat(ids, len(names)),
+        "label": np.tile(names, len(ids)),
+        "mean": found.mean.ravel(),
+        "sd": found.sd.ravel(),
+        "q05": found.quantiles[0.05].ravel(),
+        "q95": found.quantiles[0.95].ravel(),
+        "mutual_information": found.epistemic.ravel(),
+        "decision": decide(found.mean, cuts).ravel(),
+    }
+    arrays = [pa.array(columns[field.name]).cast(field.type) for field in SCHEMA]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def write_predictions(
+    tables: Iterator[pa.Table],
+    path: Path,
+    metadata: dict[str, Any],
+    on_rows: Callable[[int], None] | None = None,
+) -> int:
+    """Write predictions to a Parquet file that does not exist yet.
+
+    Args:
+        tables: What `iter_predictions` yields.
+        path: The file; written beside its place and renamed once it is whole.
+        metadata: Kept in the file's schema under `bayesfuse`, as JSON: draws, seed, temperature.
+        on_rows: Called with the rows written so far.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        UserError: If the file exists or cannot be written.
+    """
+    if path.exists():
+        raise UserError(f"{path} exists already and is left as it is. Choose another --out.")
+    partial = path.with_name(f".{path.name}.partial")
+    schema = SCHEMA.with_metadata({"bayesfuse": json.dumps(metadata)})
+    rows = 0
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with pq.ParquetWriter(partial, schema) as writer:
+            for table in tables:
+                writer.write_table(table.replace_schema_metadata(schema.metadata))
+                rows += table.num_rows
+                if on_rows is not None:
+                    on_rows(rows)
+        os.rename(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(
+            f"Cannot write {path}: {error.strerror or error}. Make room or choose another --out."
+        ) from error
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return rows

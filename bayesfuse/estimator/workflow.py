@@ -1,0 +1,287 @@
+"""What the commands do, from a catalogue to a run folder and back: read, encode, fit, predict."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesfuse.config import CatalogConfig, FitConfig, ModelConfig
+from bayesfuse.data.catalog import Catalog
+from bayesfuse.encoders.catalogues import apply_encoders, encode_catalog
+from bayesfuse.encoders.registry import load_encoders, save_encoders
+from bayesfuse.errors import ConfigError, RunFolderError, UserError
+from bayesfuse.estimator.catalogs import DEMO, read_catalog
+from bayesfuse.estimator.classifier import FusionClassifier
+from bayesfuse.estimator.run_folder import (
+    check_new_folder,
+    load_run,
+    read_config,
+    read_environment,
+    save_run,
+)
+from bayesfuse.evaluation.evaluate import Evaluation, evaluate
+from bayesfuse.inference.history import Epoch, Step
+
+ENCODERS_FILE = "encoders.json"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a fit came to.
+
+    Attributes:
+        path: The run folder; another than was asked for if that could not be written in the end.
+        classifier: The fitted classifier.
+        evaluation: Scores on the val items; None if there were none.
+        warnings: What the user should know.
+        seconds: How long the fit took.
+    """
+
+    path: Path
+    classifier: FusionClassifier
+    evaluation: Evaluation | None
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and a catalogue encoded as the run's was.
+
+    Attributes:
+        classifier: The fitted classifier.
+        config: Its settings.
+        catalog: The catalogue, with features that fit the classifier.
+        rows: The rows of the split that was asked for.
+    """
+
+    classifier: FusionClassifier
+    config: FitConfig
+    catalog: Catalog
+    rows: NDArray[np.int64]
+
+
+def fit_run(
+    source: str | None,
+    out: Path,
+    config: FitConfig,
+    *,
+    on_step: Callable[[Step], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    on_warning: Callable[[str], None] | None = None,
+) -> Fit:
+    """Read a catalogue, encode what needs it, fit, score on val, and write the run folder.
+
+    Args:
+        source: The catalogue; None for the embedded demo catalogue.
+        out: The run folder to make; it must not exist.
+        config: All settings.
+        on_step: Called after every training step.
+        on_epoch: Called after every epoch.
+        on_warning: Called with each warning as it comes up.
+
+    Returns:
+        The fit. If the folder cannot be written once training is over, the run is saved in the
+        temporary folder instead, and a warning says where.
+
+    Raises:
+        BayesfuseError: Whatever is wrong with the catalogue, the settings or the training.
+    """
+    started = time.perf_counter()
+    check_new_folder(out)
+    warn = on_warning or (lambda _: None)
+    catalog = read_catalog(source, config, seed=config.seed)
+    catalog, encoders = encode_catalog(catalog, _wanted_encoders(config))
+    for warning in catalog.warnings:
+        warn(warning)
+    settings = config.model_dump(include=set(ModelConfig.model_fields))
+    classifier = FusionClassifier(**settings)
+    classifier.fit(catalog, on_step=on_step, on_epoch=on_epoch)
+    warnings = list(catalog.warnings)
+    for warning in _training_warnings(classifier):
+        warnings.append(warning)
+        warn(warning)
+    evaluation = _evaluate(classifier, catalog, catalog.labelled_rows("val"))
+    seconds = time.perf_counter() - started
+
+    def write(path: Path) -> Path:
+        return save_run(
+            classifier,
+            path,
+            config=config,
+            metrics={
+                "split": "val",
+                "seconds": round(seconds, 3),
+                "val": None if evaluation is None else evaluation.to_dict(),
+            },
+            environment={
+                "catalog": catalog.source if source is not None else DEMO,
+                "warnings": warnings,
+            },
+            extra=lambda folder: save_encoders(folder, encoders) if encoders else None,
+        )
+
+    try:
+        path = write(out)
+    except RunFolderError as error:
+        # hours of training are worth more than the place that was asked for
+        path = write(Path(tempfile.mkdtemp(prefix="bayesfuse-")) / out.name)
+        warn(f"{error} The fitted run was saved as {path} instead.")
+        raise RunFolderError(f"{error} The fitted run was saved as {path} instead.") from error
+    return Fit(path, classifier, evaluation, tuple(warnings), seconds)
+
+
+def open_run(
+    path: Path,
+    source: str | None,
+    options: CatalogConfig,
+    *,
+    split: str | None,
+    device: str = "auto",
+    labelled: bool = False,
+    on_warning: Callable[[str], None] | None = None,
+) -> Run:
+    """Load a run folder and a catalogue, encoded by the run's own encoders.
+
+    Args:
+        path: The run folder.
+        source: The catalogue; the one that the run was fitted on if None.
+        options: How to read a catalogue that is one file; what it leaves open is as in the fit.
+        split: `train`, `val`, `test`, or `all`; None is `all`.
+        device: Where to put the model.
+        labelled: Keep labelled items only.
+        on_warning: Called with each warning.
+
+    Raises:
+        RunFolderError: If the run cannot be read.
+        CatalogError: If the catalogue cannot.
+        UserError: If no item is left.
+    """
+    classifier = load_run(path, device)
+    config = read_config(path)
+    if source is None:
+        source = recorded_catalog(path)
+    asked = options.model_dump(exclude_unset=True)
+    if source == DEMO or Path(source).is_dir():
+        merged = options.model_copy(update={"modalities": options.modalities or config.modalities})
+    else:
+        fitted = config.model_dump(include=set(CatalogConfig.model_fields))
+        merged = CatalogConfig.parse({**fitted, **asked}, "flags")
+    catalog = read_catalog(source, merged, require_labels=False, seed=config.seed)
+    if (path / ENCODERS_FILE).is_file():
+        catalog = apply_encoders(catalog, load_encoders(path))
+    rows = _rows(catalog, split, labelled)
+    for warning in catalog.warnings:
+        if on_warning is not None:
+            on_warning(warning)
+    return Run(classifier, config, catalog, rows)
+
+
+def recorded_catalog(path: Path) -> str:
+    """Return the catalogue that a run was fitted on, as `environment.json` tells.
+
+    Raises:
+        RunFolderError: If it does not.
+    """
+    source = read_environment(path).get("catalog")
+    if not isinstance(source, str):
+        raise RunFolderError(
+            f"The run folder {path} does not tell which catalogue it was fitted on: it was fitted "
+            "on arrays. Name a catalogue after it."
+        )
+    return source
+
+
+def evaluate_run(run: Run, *, draws: int | None = None, seed: int | None = None) -> Evaluation:
+    """Score a run's posterior predictive on the rows of a `Run`.
+
+    Labels are matched by name; a label of the catalogue that the run does not know is an error.
+    """
+    found = _evaluate(run.classifier, run.catalog, run.rows, draws, seed)
+    if found is None:
+        raise UserError(f"{run.catalog.source} has no labelled items to evaluate.")
+    return found
+
+
+def known_labels(classifier: FusionClassifier, catalog: Catalog) -> NDArray[np.float32]:
+    """Return the labels of a catalogue in the order of the classifier's, `items x labels`.
+
+    Raises:
+        ConfigError: If the catalogue has a label that the classifier was not fitted on.
+    """
+    names = {name: column for column, name in enumerate(catalog.label_names)}
+    unknown = [name for name in names if name not in classifier.label_names_]
+    if unknown:
+        raise ConfigError(
+            f"{catalog.source} has labels that the run was not fitted on: {', '.join(unknown)}. "
+            f"The run knows {', '.join(classifier.label_names_)}. Leave them out, or fit again."
+        )
+    matrix = np.zeros((len(catalog), len(classifier.label_names_)), np.float32)
+    for column, name in enumerate(classifier.label_names_):
+        if name in names:
+            matrix[:, column] = catalog.labels[:, names[name]]
+    return matrix
+
+
+def _evaluate(
+    classifier: FusionClassifier,
+    catalog: Catalog,
+    rows: NDArray[np.int64],
+    draws: int | None = None,
+    seed: int | None = None,
+) -> Evaluation | None:
+    rows = rows[catalog.labelled[rows]]
+    if not len(rows):
+        return None
+    labels = known_labels(classifier, catalog)[rows]
+    chunks = classifier.iter_proba(catalog.features.take(rows), draws, seed)
+    mean = np.concatenate([chunk.mean(axis=0) for chunk in chunks])
+    return evaluate(mean, labels, classifier.label_names_, classifier.thresholds_)
+
+
+def _rows(catalog: Catalog, split: str | None, labelled: bool) -> NDArray[np.int64]:
+    rows = np.arange(len(catalog)) if split in {None, "all"} else catalog.rows(str(split))
+    if labelled:
+        rows = rows[catalog.labelled[rows]]
+    if not len(rows):
+        counts = {name: len(catalog.rows(name)) for name in ("train", "val", "test")}
+        what = "labelled items" if labelled else "items"
+        raise UserError(
+            f'{catalog.source} has no {what} in the split "{split}"; it has '
+            f"{', '.join(f'{count} in {name}' for name, count in counts.items())}. "
+            "Choose another --split."
+        )
+    return rows
+
+
+def _training_warnings(classifier: FusionClassifier) -> list[str]:
+    result, found = classifier.result_, []
+    if result.stopped == "interrupted":
+        kept = f"epoch {result.best_epoch + 1}" if result.best_epoch >= 0 else "the first steps"
+        found.append(f"Training was interrupted; the model of {kept} is kept.")
+    if not result.annealed:
+        found.append(
+            "The model is from before the annealing has ended, so its KL counts for less than "
+            f"the temperature {classifier.temperature:g}: its intervals may be too narrow."
+        )
+    if classifier.temperature != 1 and classifier.elbo != "none":
+        found.append(
+            f"The posterior has temperature {classifier.temperature:g}, not 1: it is "
+            f"{'colder' if classifier.temperature < 1 else 'warmer'} than Bayes' rule says."
+        )
+    return found
+
+
+def _wanted_encoders(config: FitConfig) -> dict[str, str]:
+    wanted: dict[str, Any] = {"text": config.text_encoder, "image": config.image_encoder}
+    return {modality: name for modality, name in wanted.items() if name is not None}
+
+
+__all__ = ["DEMO", "Fit", "Run", "evaluate_run", "fit_run", "open_run", "read_catalog"]
