@@ -6,6 +6,7 @@ heavy, so that `bayesfuse --help` is quick.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -122,20 +123,23 @@ class Config(BaseModel):
             raise ConfigError("\n".join([f"In the {source}:", *problems])) from None
 
     @classmethod
-    def read_toml(cls, path: Path) -> dict[str, Any]:
-        """Return the settings of a TOML file, not yet checked.
+    def read_file(cls, path: Path) -> dict[str, Any]:
+        """Return the settings of a TOML file, or of a run's `config.json`, not yet checked.
 
         Raises:
-            ConfigError: If there is no such file, or it is not TOML.
+            ConfigError: If there is no such file, or it is not TOML (JSON, if it ends so).
         """
         try:
             text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"Cannot read the settings {path}: {error.strerror}.") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"Cannot read the settings {path}: {error}.") from None
+        read = json.loads if path.suffix == ".json" else tomllib.loads
         try:
-            found = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+            found = read(text)
+        except ValueError as error:
+            raise ConfigError(f"{path} is not valid: {error}.") from None
+        if not isinstance(found, dict):
+            raise ConfigError(f"{path} holds a {type(found).__name__}; expected settings by name.")
         return {name.replace("-", "_"): value for name, value in found.items()}
 
 
@@ -233,7 +237,7 @@ class ModelConfig(Config):
     )
 
 
-class CatalogConfig(Config):
+class TableConfig(Config):
     """How to read a catalogue that is one file; a folder says it all in its catalog.toml."""
 
     id: str | None = Field(None, description="Column of the items' ids.")
@@ -242,7 +246,6 @@ class CatalogConfig(Config):
     image: str | None = Field(None, description="Column of the image modality: bytes or paths.")
     labels: str | None = Field(None, description="Column of the labels.")
     people: Names | None = Field(None, description="Columns of people shared among items.")
-    split: str | None = Field(None, description="Column of the split: train, val or test.")
     delimiter: str | None = Field(None, description="What separates the columns of a CSV file.")
     labels_separator: str | None = Field(
         None, description="What separates the labels in a CSV cell."
@@ -260,17 +263,23 @@ class CatalogConfig(Config):
         None, description="Features of modalities: NAME=FILE or NAME=FILE:MEMBER,..."
     )
     modalities: Names | None = Field(None, description="Use these modalities only, as text,image.")
+
+
+class CatalogConfig(TableConfig):
+    """How to read a catalogue for fitting: with the column of its split."""
+
+    split: str | None = Field(None, description="Column of the split: train, val or test.")
+
+
+class FitConfig(ModelConfig, CatalogConfig):
+    """Everything that `bayesfuse fit` can be told besides the catalogue and where to write."""
+
     text_encoder: str | None = Field(
         None, description="Encode raw text: tfidf, if the catalogue has no features for it."
     )
     image_encoder: str | None = Field(
         None, description="Encode raw images: statistics, if the catalogue has no features for it."
     )
-
-
-class FitConfig(ModelConfig, CatalogConfig):
-    """Everything that `bayesfuse fit` can be told besides the catalogue and where to write."""
-
     preset: Annotated[str, _one_of("preset", tuple(PRESETS))] | None = Field(
         None, description="A named set of settings that flags still override: pm-mo."
     )
@@ -296,9 +305,12 @@ class FitConfig(ModelConfig, CatalogConfig):
         return cls.parse(given, source)
 
 
-class PredictConfig(CatalogConfig):
+class PredictConfig(TableConfig):
     """Everything that `bayesfuse predict` and `bayesfuse evaluate` can be told besides paths."""
 
+    split_column: str | None = Field(
+        None, description="Column of the split, of a catalogue that is one file."
+    )
     draws: int | None = Field(None, ge=1, description="Posterior draws; else the run's own.")
     seed: int | None = Field(None, ge=0, description="Seed of the draws; else the run's own.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")

@@ -1,0 +1,185 @@
+"""Gathers from a run and its evaluation what a report shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayesfuse.data.demo import make_demo
+from bayesfuse.estimator.catalogs import DEMO
+from bayesfuse.estimator.run_folder import read_environment, read_metrics
+from bayesfuse.estimator.workflow import Run, known_labels
+from bayesfuse.evaluation import calibration
+from bayesfuse.evaluation.evaluate import Evaluation, evaluate
+from bayesfuse.evaluation.thresholds import decide
+from bayesfuse.evaluation.uncertainty import Predictive, summarise
+from bayesfuse.report.data import (
+    ItemRow,
+    KnownTruth,
+    LabelRow,
+    ReliabilityCurve,
+    ReportData,
+    TagRow,
+)
+
+NUM_ITEMS = 50
+"""How many of the most uncertain items the table shows."""
+
+SHOWN = 0.05
+"""Tags whose 95 % quantile is below this are not worth a line."""
+
+LEFT_SHARE = 0.1
+"""The share of the items, the most uncertain ones, that is left to a person."""
+
+
+def collect(path: Path, run: Run, split: str, draws: int, seed: int) -> ReportData:
+    """Evaluate a run on its rows and gather everything that a report shows.
+
+    Args:
+        path: The run folder.
+        run: The run, its catalogue and the labelled rows of the split.
+        split: What the rows are called.
+        draws: Posterior draws.
+        seed: Their seed.
+
+    Returns:
+        The report's data; the most uncertain items first, the commonest labels first.
+    """
+    classifier, catalog, rows = run.classifier, run.catalog, run.rows
+    labels = known_labels(classifier, catalog)[rows]
+    found = summarise(classifier.sample_proba(catalog.features.take(rows), draws, seed))
+    scores = evaluate(found.mean, labels, classifier.label_names_, classifier.thresholds_)
+    total = found.total.sum(axis=1)
+    shares = np.divide(
+        found.epistemic.sum(axis=1), total, out=np.zeros_like(total), where=total > 0
+    )
+    num_left = round(LEFT_SHARE * len(rows))
+    order = np.argsort(-total, kind="stable")
+    names = np.array(classifier.label_names_)
+    environment = read_environment(path)
+    by_count = np.argsort(-labels.sum(axis=0), kind="stable")
+    return ReportData(
+        title=f"{Path(catalog.source).name}: tags with honest probabilities",
+        command=environment["command"],
+        split=split,
+        num_items=len(rows),
+        num_draws=draws,
+        settings=run.config.model_dump(mode="json", exclude_none=True),
+        history=[epoch._asdict() for epoch in classifier.history_],
+        metrics=_pooled(scores),
+        labels=[_label_row(scores, c) for c in by_count],
+        reliability=_curve("all labels", found.mean, labels),
+        label_reliability=[_curve(names[c], found.mean[:, [c]], labels[:, [c]]) for c in by_count],
+        items=[
+            _item(run, found, labels, int(i), float(shares[i]), rank < num_left)
+            for rank, i in enumerate(order[:NUM_ITEMS])
+        ],
+        epistemic_shares=shares.tolist(),
+        best_epoch=classifier.result_.best_epoch,
+        num_left_to_person=num_left,
+        temperature=run.config.temperature,
+        truth=_truth(run, found.mean) if catalog.source == DEMO else None,
+        warnings=[*environment.get("warnings", []), *_notes(path)],
+        versions=environment["packages"],
+    )
+
+
+def _pooled(scores: Evaluation) -> dict[str, float]:
+    at = scores.f1_at_thresholds or scores.f1
+    return {
+        "macro_ap": scores.average_precision.macro,
+        "micro_ap": scores.average_precision.micro,
+        "samples_ap": scores.average_precision.samples,
+        "nll": scores.nll,
+        "brier": scores.brier,
+        "ece_equal_width": scores.ece.equal_width,
+        "ece_equal_mass": scores.ece.equal_mass,
+        "micro_f1": at.micro,
+        "macro_f1": at.macro,
+        "weighted_f1": at.weighted,
+        "samples_f1": at.samples,
+    }
+
+
+def _label_row(scores: Evaluation, label: int) -> LabelRow:
+    one = scores.labels[label]
+    threshold = 0.5 if one.threshold is None else one.threshold
+    return LabelRow(
+        name=one.name,
+        num_positives=one.positives,
+        base_rate=one.base_rate,
+        average_precision=one.average_precision,
+        f1=one.f1 if one.f1_at_threshold is None else one.f1_at_threshold,
+        threshold=threshold,
+        brier=one.brier,
+        ece=one.ece_equal_mass,
+    )
+
+
+def _curve(
+    name: str, probability: NDArray[np.float64], labels: NDArray[np.float32]
+) -> ReliabilityCurve:
+    curve = calibration.reliability_curve(probability, labels, binning="equal-mass")
+    used = curve.count > 0
+    return ReliabilityCurve(
+        name=str(name),
+        predicted=curve.mean_predicted[used].tolist(),
+        observed=curve.observed_rate[used].tolist(),
+        count=curve.count[used].tolist(),
+        ece=float(curve.error),
+    )
+
+
+def _item(
+    run: Run,
+    found: Predictive,
+    labels: NDArray[np.float32],
+    i: int,
+    share: float,
+    left: bool,
+) -> ItemRow:
+    row = run.rows[i]
+    cuts = run.classifier.thresholds_ if run.config.decision == "f1" else 0.5
+    decisions = decide(found.mean[[i]], cuts)[0]
+    tags = [
+        TagRow(
+            label=str(name),
+            mean=float(found.mean[i, c]),
+            q05=float(found.quantiles[0.05][i, c]),
+            q95=float(found.quantiles[0.95][i, c]),
+            decision=bool(decisions[c]),
+            truth=bool(labels[i, c]),
+        )
+        for c, name in enumerate(run.classifier.label_names_)
+        if found.quantiles[0.95][i, c] >= SHOWN
+    ]
+    titles = run.catalog.titles
+    return ItemRow(
+        id=str(run.catalog.ids[row]),
+        title=None if titles is None else titles[row],
+        tags=sorted(tags, key=lambda tag: -tag.mean),
+        uncertainty=float(found.total[i].sum()),
+        epistemic_share=share,
+        left_to_person=left,
+    )
+
+
+def _truth(run: Run, mean: NDArray[np.float64]) -> KnownTruth:
+    """Return the exact probabilities of the demo catalogue beside the predicted ones."""
+    modalities = set(run.classifier.model_.network.names)
+    column = "text_image" if modalities == {"text", "image"} else modalities.pop()
+    truth: pd.DataFrame = make_demo().truth
+    table = truth.pivot_table(index="id", columns="label", values=column)
+    known = table.loc[run.catalog.ids[run.rows].tolist(), list(run.classifier.label_names_)]
+    return KnownTruth(mean.ravel().tolist(), known.to_numpy(np.float64).ravel().tolist())
+
+
+def _notes(path: Path) -> list[str]:
+    stopped = read_metrics(path).get("stopped")
+    return [] if stopped != "interrupted" else ["Training was interrupted before its end."]
+
+
+__all__ = ["collect"]
