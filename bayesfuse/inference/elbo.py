@@ -30,21 +30,21 @@ from bayesfuse.inference.low_rank import LowRankNormal
 
 def _has_closed_form(guide: Any) -> bool:
     """Return whether the KL of a guide's distribution to every prior here is in closed form."""
-    return isinstance(
-        getattr(guide, "base_dist", guide), dist.Laplace | dist.Normal | LowRankNormal
-    )
+    # only out of its event dimensions: a LogNormal has a normal `base_dist` too, and no closed form
+    base = guide.base_dist if isinstance(guide, torch.distributions.Independent) else guide
+    return isinstance(base, dist.Laplace | dist.Normal | LowRankNormal)
 
 
 class _RecordsNLL:
-    """Keeps the negative log-likelihood of the observed site `y` that an estimate passes by."""
+    """Keeps the negative log-likelihoods of the site `y` that an estimate passes by, a particle."""
 
-    nll: Tensor
+    nlls: list[Tensor]
 
     def _get_trace(self, *args: Any) -> Any:
         traces = super()._get_trace(*args)  # type: ignore[misc]  # a mixin before a Pyro ELBO
         model_trace = traces[0]
         model_trace.compute_log_prob(lambda name, _: name == "y")
-        self.nll = -model_trace.nodes["y"]["log_prob_sum"].detach()
+        self.nlls.append(-model_trace.nodes["y"]["log_prob_sum"].detach())
         return traces
 
 
@@ -71,7 +71,7 @@ class MeanFieldELBO(_RecordsNLL, TraceMeanField_ELBO):  # type: ignore[misc]  # 
                 site["score_parts"] = parts.scale_and_mask(site["scale"], site["mask"])
                 model_trace.compute_log_prob(lambda found, _, name=name: found == name)
         model_trace.compute_log_prob(lambda name, _: name == "y")
-        self.nll = -model_trace.nodes["y"]["log_prob_sum"].detach()
+        self.nlls.append(-model_trace.nodes["y"]["log_prob_sum"].detach())
         return model_trace, guide_trace
 
 
@@ -168,6 +168,7 @@ class Objective:
             labels: items x labels, 0 or 1.
             beta: β_t, what the KL counts for.
         """
+        self._elbo.nlls = []
         total: Tensor = self._elbo.differentiable_loss(
             self.model, self.guide, inputs, observed, labels, beta=max(beta, MIN_BETA)
         )
@@ -175,8 +176,8 @@ class Objective:
 
     @property
     def nll(self) -> Tensor:
-        """−log-likelihood of the last `loss`'s minibatch, a scalar, in nats an item."""
-        return self._elbo.nll / self.model.num_items
+        """−log-likelihood of the last `loss`'s minibatch, mean over particles, in nats an item."""
+        return torch.stack(self._elbo.nlls).mean() / self.model.num_items
 
     def kl(self) -> Tensor:
         """Return KL(q‖p) of all random weights, a scalar with gradients, in nats an item.
