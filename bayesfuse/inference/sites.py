@@ -32,12 +32,12 @@ def fan_in(module: nn.Module, name: str) -> int:
     """Return the number of inputs of the layer that holds the parameter `name`.
 
     A weight of two or more dimensions tells it by itself; a bias takes it from the weight beside
-    it; a vector without such a neighbour feeds a unit each, so 1.
+    it (`in_proj_bias` from `in_proj_weight`); any other vector feeds a unit each, so 1.
     """
     shape = module.get_parameter(name).shape
     if len(shape) < 2:
-        owner = module.get_submodule(name.rpartition(".")[0])
-        weight = owner._parameters.get("weight")
+        owner, _, leaf = name.rpartition(".")
+        weight = module.get_submodule(owner)._parameters.get(leaf.replace("bias", "weight"))
         if weight is None or weight.dim() < 2:
             return 1
         shape = weight.shape
@@ -53,29 +53,38 @@ def find_sites(module: nn.Module, parts: Sequence[str]) -> list[WeightSite]:
             (`"fusion.*.weight"`).
 
     Returns:
-        A site for every parameter of the parts, each once.
+        A site for every parameter of the parts, each once; one that several modules share has the
+        first of its names, and is chosen by any of them.
 
     Raises:
-        ConfigError: If a part names nothing that has parameters.
+        ConfigError: If there is no part, or one names nothing that has parameters.
     """
-    names = [name for name, _ in module.named_parameters()]
+    if not parts:
+        raise ConfigError(
+            "No part of the network is to be random; expected at least one, such as "
+            'fusion, or the ELBO "none" for a network without random weights.'
+        )
+    first = {id(parameter): name for name, parameter in module.named_parameters()}
+    shared = module.named_parameters(remove_duplicate=False)
+    names = {name: first[id(parameter)] for name, parameter in shared}
     chosen: set[str] = set()
     for part in parts:
         found = {
-            name
-            for name in names
+            site
+            for name, site in names.items()
             if name == part or name.startswith(f"{part}.") or fnmatch.fnmatchcase(name, part)
         }
         if not found:
             modules = [name for name, _ in module.named_modules() if name]
+            examples = ", ".join([*modules[:6], *list(names)[:2]])
             raise ConfigError(
                 f'No parameters in the part "{part}" of {type(module).__name__}; expected a '
-                f"submodule or parameter, for example {', '.join([*modules[:6], *names[:2]])}."
+                f"submodule or parameter, for example {examples}."
                 f"{did_you_mean(part, [*modules, *names])}"
             )
         chosen |= found
     return [
         WeightSite(name, module.get_parameter(name).shape, fan_in(module, name))
-        for name in names
+        for name in first.values()
         if name in chosen
     ]
