@@ -92,7 +92,7 @@ class SVI:
         if self.lifted is not None and self.guide is not None:
             self.lifted.set_point_({k: v.detach() for k, v in self.guide.locations().items()})
         return SVIResult(
-            tuple(run.history), run.best_epoch, stopped, run.annealing_has_ended(run.best_epoch + 1)
+            tuple(run.history), run.best_epoch, stopped, run.annealing_has_ended(run.best_epoch)
         )
 
 
@@ -160,7 +160,7 @@ class _Run:
             if on_epoch:
                 on_epoch(row)
             # a model from before β has reached its end is a model of another posterior
-            if validate is None or not self.annealing_has_ended(epoch + 1):
+            if validate is None or not self.annealing_has_ended(epoch):
                 continue
             if val.nll < self.best_nll:
                 self.best_nll, self.best_epoch = val.nll, epoch
@@ -184,9 +184,7 @@ class _Run:
                 loss = _bce(logits, batch.labels)
                 nll = loss.detach()
             else:
-                # Pyro checks supports and shapes on the first step; they do not change after it
-                with pyro.validation_enabled(self.step == 0):
-                    loss = self.objective.loss(batch.inputs, observed, batch.labels, beta=beta)
+                loss = self.loss(self.objective, batch._replace(observed=observed), beta)
                 nll = self.objective.nll
         value, nll_value = float(loss.detach()), float(nll)
         if not math.isfinite(value):
@@ -199,6 +197,20 @@ class _Run:
         self.step += 1
         return nll_value, (value - nll_value) / beta if beta > 0 else math.nan
 
+    def loss(self, objective: Objective, batch: Batch, beta: float) -> Tensor:
+        """Return the loss; Pyro checks supports and shapes on the first step, and only there."""
+        assert batch.labels is not None
+        try:
+            with pyro.validation_enabled(self.step == 0):
+                return objective.loss(batch.inputs, batch.observed, batch.labels, beta=beta)
+        except ValueError:
+            # its checks refuse a NaN first, in words about distributions: `diagnosis` knows more
+            with pyro.validation_enabled(False):
+                loss = objective.loss(batch.inputs, batch.observed, batch.labels, beta=beta)
+            if math.isfinite(loss.detach()):
+                raise
+            return loss
+
     def beta(self) -> float:
         """Return β for the step about to be taken."""
         if self.objective is None:
@@ -208,9 +220,11 @@ class _Run:
             return schedule.end
         return schedule(self.step / self.steps_an_epoch)
 
-    def annealing_has_ended(self, epoch: float) -> bool:
+    def annealing_has_ended(self, epoch: int) -> bool:
+        """Return whether β had reached its end in the last step of that epoch."""
         annealed = self.objective is not None and self.settings.elbo == "annealed"
-        return not annealed or self.settings.annealing.has_ended(epoch)
+        last_step = max(0, (epoch + 1) * self.steps_an_epoch - 1)
+        return not annealed or self.settings.annealing.has_ended(last_step / self.steps_an_epoch)
 
     def kl(self) -> float:
         if self.objective is None:
