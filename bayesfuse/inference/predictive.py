@@ -145,7 +145,9 @@ class PosteriorPredictive:
             order = np.random.default_rng([self.seed, int(label)]).permutation(draws)
             points = (order + 0.5) / draws
             rates = stats.beta.ppf(points, k + 0.5, self.num_items - k + 0.5)
-            found[int(label)] = np.asarray(rates, np.float32)
+            # float32 rounds a rate as near to 1 as that to 1, which would be a certainty
+            below_one = np.nextafter(np.float32(1), np.float32(0))
+            found[int(label)] = np.asarray(rates, np.float32).clip(max=below_one)
         return found
 
     @contextmanager
