@@ -7,7 +7,7 @@ initialisation (or one number), `scale` one number.
 name       a weight array w                   KL to a Laplace prior
 ========== ================================== ================================================
 laplace    Laplace(loc, scale)                closed form (torch)
-normal     Normal(loc, scale)                 closed form (`kl.kl_normal_laplace`)
+normal     Normal(loc, scale)                 closed form (torch)
 lowrank    Normal(loc, F Fᵀ + diag(scale²))   closed form (marginals and matrix determinant)
 ========== ================================== ================================================
 

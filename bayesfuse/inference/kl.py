@@ -1,5 +1,6 @@
 r"""Kullback–Leibler divergences in closed form that torch does not have, in nats.
 
+They are those of a `LowRankNormal` from independent normals or Laplaces; torch has the rest.
 Importing this file registers them with `torch.distributions.kl_divergence`, the documented way to
 add a pair; `pyro.infer.TraceMeanField_ELBO` then finds them by itself.
 """
@@ -34,28 +35,6 @@ def expected_abs_normal(loc: Tensor, scale: Tensor) -> Tensor:
     )
 
 
-def kl_normal_laplace(loc: Tensor, scale: Tensor, prior_scale: Tensor) -> Tensor:
-    r"""Return KL(Normal(m, s) ‖ Laplace(0, b)) an element, in nats.
-
-    .. math:: \log(2b) - \tfrac12 \log(2\pi e s^2) + E|w| / b
-
-    Args:
-        loc: m, any shape.
-        scale: s > 0, the same shape.
-        prior_scale: b > 0, of a shape that broadcasts.
-
-    Returns:
-        The divergence, the broadcast shape.
-    """
-    entropy = 0.5 * math.log(2 * math.pi * math.e) + scale.log()
-    return torch.log(2 * prior_scale) - entropy + expected_abs_normal(loc, scale) / prior_scale
-
-
-def _kl_normal_laplace(q: dist.Normal, p: dist.Laplace) -> Tensor:
-    # |w - p.loc| has the mean of a folded normal that is centred at q.loc - p.loc
-    return kl_normal_laplace(q.loc - p.loc, q.scale, p.scale)
-
-
 def _kl_low_rank_independent(q: LowRankNormal, p: dist.Independent) -> Tensor:
     r"""KL(q ‖ p) = −H(q) − E_q log p, where E_q log p needs the marginals of q alone."""
     base, loc, scale = p.base_dist, q.loc, q.marginal_scale
@@ -70,7 +49,6 @@ def _kl_low_rank_independent(q: LowRankNormal, p: dist.Independent) -> Tensor:
     return divergence
 
 
-register_kl(dist.Normal, dist.Laplace)(_kl_normal_laplace)  # type: ignore[no-untyped-call]  # torch's
 register_kl(LowRankNormal, torch.distributions.Independent)(  # type: ignore[no-untyped-call]  # torch's
     _kl_low_rank_independent
 )
