@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from bayesfuse.config import ModelConfig
 from bayesfuse.data.batches import Batches
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
-from bayesfuse.errors import FeatureError
+from bayesfuse.errors import ConfigError, FeatureError
 from bayesfuse.estimator import inputs
 from bayesfuse.estimator.inputs import Labels, TrainingData
 from bayesfuse.estimator.model import (
@@ -34,6 +34,10 @@ from bayesfuse.evaluation.uncertainty import Predictive, summarise
 from bayesfuse.inference.history import Epoch, Step, SVIResult, Validation
 from bayesfuse.inference.predictive import DEFAULT_MEMORY_BUDGET, PosteriorPredictive
 from bayesfuse.inference.svi import SVI
+
+LANES = 16
+"""Items are predicted in multiples of this, with some repeated: vectorised loops round a remainder
+otherwise than the rest, so that a probability would depend on how many items came with it."""
 
 
 class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc]  # untyped bases
@@ -97,6 +101,8 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             TrainingError: If the loss is not finite.
         """
         config = self.config()
+        for name in ("columns_", "n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)  # of an earlier fit, perhaps on another kind of X
         data = self._training_data(X, y, validation, config)
         widths = data.train.widths
         num_items = data.train.num_items
@@ -139,8 +145,8 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         Returns:
             `items x labels`; `items x 2` if y was one binary target.
         """
-        mean = np.concatenate([chunk.mean(axis=0) for chunk in self.iter_proba(X)])
-        return self._as_classes(mean.astype(np.float64))
+        chunks = self.iter_proba(X)
+        return self._as_classes(np.concatenate([c.mean(axis=0, dtype=np.float64) for c in chunks]))
 
     def sample_proba(
         self, X: Any, draws: int | None = None, seed: int | None = None
@@ -149,7 +155,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
 
         Args:
             X: What `fit` accepts.
-            draws: Number of draws; the estimator's `draws` if None. A deterministic network
+            draws: Number of draws, >= 1; the estimator's `draws` if None. A deterministic network
                 (`elbo="none"`) has one.
             seed: Seed of the draws; the estimator's if None.
 
@@ -174,9 +180,17 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             memory_budget: Bytes that a chunk may take; the numbers do not depend on it.
         """
         table = self._table(X)
-        batches = Batches(table, None, choose_device(self.device))
+        draws = self.draws if draws is None else draws
+        if draws < 1:
+            raise ConfigError(f"draws is {draws}; expected at least 1 posterior draw.")
+        left = len(table)
+        rows = np.arange(-(-left // LANES) * LANES) % left
+        batches = Batches(table.take(rows), None, choose_device(self.device))
         predictive = self._predictive(self.seed if seed is None else seed)
-        yield from predictive.chunks(batches, draws or self.draws, memory_budget)
+        for chunk in predictive.chunks(batches, draws, memory_budget):
+            if left > 0:
+                yield chunk[:, :left]
+            left -= chunk.shape[1]
 
     def uncertainty(self, X: Any, draws: int | None = None, seed: int | None = None) -> Predictive:
         """Return mean, spread, quantiles and total, aleatoric and epistemic uncertainty (nats)."""
@@ -225,12 +239,13 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
                 raise FeatureError(
                     "A Catalog holds its labels and splits; leave y and validation out."
                 )
+            self._refuse_modalities()
             self._set_labels(Labels(X.labels, X.label_names))
             return catalog_data(X)
         table: FeatureTable
         if inputs.is_table(X):
+            self._refuse_modalities()
             table = inputs.as_table(X)
-            self.__dict__.pop("columns_", None)
         else:
             if y is None:
                 inputs.as_labels(y)
@@ -240,10 +255,18 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         labels = inputs.as_labels(y)
         self._set_labels(labels)
         if validation is not None:
-            known = inputs.as_labels(validation[1])
-            val = inputs.match_modalities(self._read(validation[0]), table.widths)
+            known = inputs.match_labels(validation[1], labels)
+            val = self._matched(validation[0], table.widths)
             return TrainingData(table, labels.matrix, val, known.matrix)
         return hold_out(table, labels.matrix, config.validation_fraction, config.seed)
+
+    def _refuse_modalities(self) -> None:
+        """Raise if `modalities` is set though X names its own."""
+        if self.modalities is not None:
+            raise ConfigError(
+                f"`modalities` says which columns of one array are whose, got "
+                f"{', '.join(self.modalities)}; X names its modalities itself. Leave it at None."
+            )
 
     def _set_labels(self, labels: Labels) -> None:
         self.label_names_ = labels.names
@@ -253,7 +276,11 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
     def _table(self, X: Any) -> FeatureTable:
         """Return the features of X in the shape that the network was fitted on."""
         check_is_fitted(self, "model_")
-        return inputs.match_modalities(self._read(X), self.model_.network.standardise.widths)
+        return self._matched(X, self.model_.network.standardise.widths)
+
+    def _matched(self, X: Any, widths: Mapping[str, int]) -> FeatureTable:
+        named = isinstance(X, Mapping) and inputs.is_table(X)
+        return inputs.match_modalities(self._read(X), widths, ignore_others=not named)
 
     def _read(self, X: Any) -> FeatureTable:
         """Return the features of items that are not the training items."""

@@ -16,9 +16,14 @@ from sklearn.utils.validation import check_array, column_or_1d
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.data.modality_names import modality_name_problems
-from bayesfuse.errors import ConfigError, FeatureError
+from bayesfuse.errors import ConfigError, FeatureError, unknown_option
 
 Columns = slice | Sequence[int]
+
+_INDICATOR = (
+    "Expected an indicator matrix of 0 and 1, items x labels; "
+    "sklearn.preprocessing.MultiLabelBinarizer makes one of lists of labels."
+)
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,15 @@ def as_labels(y: Any) -> Labels:
             "This FusionClassifier requires y to be passed, but the target y is None; give an "
             "indicator matrix, items x labels, or fit a Catalog, which holds its labels."
         )
+    if sparse.issparse(y):
+        raise FeatureError("Sparse labels are not supported; give y.toarray(), items x labels.")
     names = [str(name) for name in y.columns] if isinstance(y, pd.DataFrame) else None
-    array = np.asarray(y)
+    if names is not None and len(set(names)) < len(names):
+        raise FeatureError(f"y has a label twice: {', '.join(names)}; give each column one name.")
+    try:
+        array = np.asarray(y)
+    except ValueError:
+        raise FeatureError(f"y is a list of lists of different lengths. {_INDICATOR}") from None
     if array.ndim == 2 and array.shape[1] == 1 and names is None:
         array = column_or_1d(array, warn=True)
     if array.ndim == 1:
@@ -70,11 +82,40 @@ def as_labels(y: Any) -> Labels:
     matrix = check_array(array, dtype=None, ensure_min_features=1, input_name="y")
     if not np.isin(matrix, (0, 1)).all():
         raise FeatureError(
-            f"y holds {np.unique(matrix)[:5].tolist()}; expected an indicator matrix of 0 and 1, "
-            "items x labels. sklearn.preprocessing.MultiLabelBinarizer makes one of label lists."
+            f"Unknown label type: y has {matrix.shape[1]} columns that hold "
+            f"{np.unique(matrix)[:5].tolist()}. {_INDICATOR}"
         )
     columns = names or [f"label_{c}" for c in range(matrix.shape[1])]
     return Labels(matrix.astype(np.float32), tuple(columns))
+
+
+def match_labels(y: Any, labels: Labels) -> Labels:
+    """Return the label matrix of further items, such as those of validation.
+
+    Args:
+        y: As for `as_labels`; one binary target may be all of one class here.
+        labels: Those of the training items.
+
+    Raises:
+        FeatureError: If y has other labels, or the same in another order.
+    """
+    if labels.classes is None:
+        found = as_labels(y)
+        if found.classes is not None or found.names != labels.names:
+            raise FeatureError(
+                f"The validation labels are {', '.join(found.names)}; expected those of the "
+                f"training items, in the same order: {', '.join(labels.names)}."
+            )
+        return found
+    array = column_or_1d(np.asarray(y))
+    unknown = np.setdiff1d(array, labels.classes)
+    if len(unknown):
+        raise FeatureError(
+            f"The validation labels hold {unknown[:5].tolist()}; expected the classes of the "
+            f"training items, {labels.classes.tolist()}."
+        )
+    matrix = (array == labels.classes[1]).astype(np.float32)[:, None]
+    return Labels(matrix, labels.names, labels.classes)
 
 
 def _binary(array: NDArray[Any]) -> Labels:
@@ -105,7 +146,8 @@ def as_columns(modalities: Mapping[str, Columns] | None, num_features: int) -> d
     """Return which columns of a 2-D array are whose: modality to column numbers.
 
     Args:
-        modalities: Modality to a slice or column numbers; one modality `features` if None.
+        modalities: Modality to a slice, column numbers, or a mask over the columns; one modality
+            `features` if None.
         num_features: Columns of the array.
 
     Raises:
@@ -118,9 +160,17 @@ def as_columns(modalities: Mapping[str, Columns] | None, num_features: int) -> d
     found: dict[str, list[int]] = {}
     taken = np.zeros(num_features, int)
     for name, columns in modalities.items():
-        numbers = np.arange(num_features)
+        index = columns if isinstance(columns, slice) else np.asarray(columns)
+        if not isinstance(index, slice) and (index.ndim != 1 or index.dtype.kind not in "iub"):
+            if index.size or index.ndim != 1:
+                problems.append(
+                    f'"{name}" got {columns!r}; expected a slice, a list of column numbers, or a '
+                    "mask of true and false."
+                )
+                continue
+            index = index.astype(int)  # an empty list is one of floats
         try:
-            chosen = numbers[columns if isinstance(columns, slice) else np.asarray(columns, int)]
+            chosen = np.arange(num_features)[index]
         except IndexError:
             problems.append(f'"{name}" has columns outside 0..{num_features - 1}: {columns}.')
             continue
@@ -129,7 +179,7 @@ def as_columns(modalities: Mapping[str, Columns] | None, num_features: int) -> d
         found[name] = chosen.tolist()
         np.add.at(taken, chosen, 1)
     if (taken > 1).any():
-        problems.append(f"columns of two modalities: {np.flatnonzero(taken > 1)[:5].tolist()}.")
+        problems.append(f"columns taken twice: {np.flatnonzero(taken > 1)[:5].tolist()}.")
     if not problems and (taken == 0).any():
         problems.append(
             f"columns of no modality: {np.flatnonzero(taken == 0)[:5].tolist()}; drop them from X "
@@ -166,15 +216,28 @@ def as_table(X: Catalog | FeatureTable | Mapping[str, Any]) -> FeatureTable:
     return FeatureTable.from_arrays(values, masks or None)
 
 
-def match_modalities(table: FeatureTable, widths: Mapping[str, int]) -> FeatureTable:
+def match_modalities(
+    table: FeatureTable, widths: Mapping[str, int], *, ignore_others: bool = True
+) -> FeatureTable:
     """Return the table with just the modalities that a network was fitted on, in its order.
 
     A modality that the table lacks is unobserved for every item.
 
+    Args:
+        table: The features.
+        widths: Modality to number of features, of the network.
+        ignore_others: Whether the table may have modalities that the network does not know; a
+            catalogue may, but in a mapping a name that is not known is a mistake.
+
     Raises:
-        FeatureError: If no modality is left, or a width is another one.
+        FeatureError: If there is no item, no modality is left, or a width is another one.
     """
-    problems = [
+    problems = ["Found array with 0 samples; expected at least one item."] * (not len(table))
+    if not ignore_others:
+        problems += [
+            unknown_option("modality", name, widths) for name in table.names if name not in widths
+        ]
+    problems += [
         f'modality "{name}" has {table.widths[name]} features; expected {width}: were they made '
         "by the encoder that the model was fitted with?"
         for name, width in widths.items()

@@ -53,7 +53,8 @@ def hold_out(
         seed: Of the choice.
 
     Raises:
-        FeatureError: If features and labels differ in their number of items.
+        FeatureError: If features and labels differ in their number of items, or fewer than 2 items
+            are left to train on.
     """
     if table.num_items != len(labels):
         raise FeatureError(
@@ -61,6 +62,11 @@ def hold_out(
             f"items and y has {len(labels)}; give one row of y an item."
         )
     held_out = int(fraction * table.num_items)
+    if table.num_items - held_out < 2:
+        raise FeatureError(
+            f"{table.num_items - held_out} of {table.num_items} items are left to train on; "
+            "expected at least 2. Give more items, or a smaller validation_fraction."
+        )
     if held_out < MIN_HELD_OUT:
         return TrainingData(table, labels, None, None)
     train, val = train_test_split(np.arange(table.num_items), test_size=held_out, random_state=seed)
