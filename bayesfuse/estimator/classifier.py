@@ -54,6 +54,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
     Attributes:
         label_names_: Names of the labels.
         classes_: The labels' names; the two classes, if y was one binary target.
+        config_: The settings of the fit.
         model_: Network, lifted network and guide (`bayesfuse.estimator.model.BayesianModel`).
         history_: One `Epoch` an epoch of training.
         result_: Which epoch was kept, and why training ended.
@@ -100,7 +101,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             FeatureError: If X or y does not fit.
             TrainingError: If the loss is not finite.
         """
-        config = self.config()
+        config = self.config_ = self.config()
         for name in ("columns_", "n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)  # of an earlier fit, perhaps on another kind of X
         data = self._training_data(X, y, validation, config)

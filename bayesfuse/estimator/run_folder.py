@@ -18,6 +18,7 @@ import json
 import math
 import os
 import platform
+import secrets
 import shutil
 import sys
 import tempfile
@@ -48,6 +49,9 @@ FILES = (
     "metrics.json",
     "environment.json",
 )
+PREDICTION = ("decision", "device", "draws", "precision", "seed")
+"""Settings that may change between fit and predict; the others describe the fitted model."""
+
 PACKAGES = ("bayesfuse", "torch", "pyro-ppl", "numpy", "scikit-learn", "pandas", "pyarrow")
 
 
@@ -102,9 +106,10 @@ def save_run(
         RunFolderError: If the folder exists or cannot be written (a full disk, say).
     """
     check_new_folder(path)
-    config = config or FitConfig(**classifier.config().model_dump())
-    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.absolute().parent))
+    config = config or FitConfig(**_fitted_config(classifier))
+    partial = path.absolute().with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
+        partial.mkdir()
         _write_json(partial / "config.json", config.model_dump(mode="json"))
         _write_model(classifier, partial / "model.safetensors")
         _write_json(partial / "labels.json", _labels(classifier))
@@ -121,9 +126,8 @@ def save_run(
         _write_json(partial / "environment.json", {**_environment(), **(environment or {})})
         if extra is not None:
             extra(partial)
-        partial.chmod(0o755)  # mkdtemp and safetensors keep theirs to the user alone
         for file in partial.iterdir():
-            file.chmod(0o644)
+            file.chmod(0o644)  # safetensors keeps its files to the user alone
         os.rename(partial, path)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
@@ -182,6 +186,15 @@ def load_run(path: Path, device: str = "auto") -> FusionClassifier:
             classifier.columns_ = columns
             classifier.modalities = columns
             classifier.n_features_in_ = sum(map(len, columns.values()))
+        feature_names = json.loads(metadata.get("feature_names", "null"))
+        if feature_names is not None:
+            classifier.feature_names_in_ = np.array(feature_names, object)
+        told = {
+            len(classifier.label_names_),
+            *map(len, (labels["thresholds"], labels["train_positives"])),
+        }
+        if len(told) > 1 or num_items != labels["num_items"]:
+            raise ValueError("labels.json and model.safetensors are not of the same fit")
         result = SVIResult(
             _read_history(path / "history.csv"),
             int(metrics["best_epoch"]),
@@ -194,6 +207,7 @@ def load_run(path: Path, device: str = "auto") -> FusionClassifier:
             "fitted, or fit again."
         ) from None
     choose_device(device)
+    classifier.config_ = model_config
     classifier.model_ = build_model(widths, len(classifier.label_names_), num_items, model_config)
     classifier.model_.load_tensors(tensors, path / "model.safetensors")
     classifier.result_, classifier.history_ = result, result.history
@@ -234,6 +248,12 @@ def read_metrics(path: Path) -> dict[str, Any]:
     return _read_json(path / "metrics.json")
 
 
+def _fitted_config(classifier: FusionClassifier) -> dict[str, Any]:
+    """Return the settings of the fit, and those of prediction as they are set now."""
+    now = classifier.config().model_dump(include=set(PREDICTION))
+    return {**classifier.config_.model_dump(), **now}
+
+
 def _labels(classifier: FusionClassifier) -> dict[str, Any]:
     classes = classifier.binary_classes_
     return {
@@ -258,11 +278,13 @@ def _write_model(classifier: FusionClassifier, file: Path) -> None:
     model = classifier.model_
     tensors = {n: t.detach().cpu().contiguous() for n, t in model.tensors().items()}
     columns = getattr(classifier, "columns_", None)
+    names = getattr(classifier, "feature_names_in_", None)
     metadata = {
         "format": FORMAT,
         "widths": json.dumps(model.network.standardise.widths),
         "num_items": str(model.num_items),
         "columns": json.dumps(columns),
+        "feature_names": json.dumps(None if names is None else list(names)),
     }
     save_file(tensors, file, metadata)
 
