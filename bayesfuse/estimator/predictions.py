@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,9 +103,9 @@ def write_predictions(
     Raises:
         UserError: If the file exists or cannot be written.
     """
-    if path.exists():
+    if os.path.lexists(path):
         raise UserError(f"{path} exists already and is left as it is. Choose another --out.")
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     schema = SCHEMA.with_metadata({"bayesfuse": json.dumps(metadata)})
     rows = 0
     try:
