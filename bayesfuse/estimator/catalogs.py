@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from bayesfuse.config import CatalogConfig
+from bayesfuse.config import CatalogConfig, FitConfig, TableConfig
 from bayesfuse.data.catalog import Catalog
+from bayesfuse.data.catalog_file import FILE_NAME, split_reference
 from bayesfuse.data.demo import write_demo
-from bayesfuse.errors import ConfigError, unknown_option
+from bayesfuse.data.tables import TABLE_SUFFIXES, open_table, table_suffix
+from bayesfuse.data.text_tables import DELIMITERS
+from bayesfuse.errors import CatalogError, ConfigError, unknown_option
 
 DEMO = "demo"
 """What the source of the embedded demo catalogue is called."""
@@ -27,6 +32,8 @@ def read_catalog(
     """
     if source is None or (source == DEMO and not Path(source).exists()):
         return _demo(config)
+    if source == DEMO:
+        source = os.path.abspath(source)  # a folder of this name is not the embedded catalogue
     options = config.model_dump(include=set(_CATALOG_OPTIONS))
     catalog = Catalog.read(
         source,
@@ -36,6 +43,64 @@ def read_catalog(
         seed=seed,
     )
     return _only(catalog, config.modalities)
+
+
+def options_as_fitted(
+    source: str, options: CatalogConfig, fitted: FitConfig, *, same: bool
+) -> tuple[CatalogConfig, list[str]]:
+    """Return how to read a catalogue for a run: what is left open is as in the fit.
+
+    A folder says itself which column is what. To another file than the fit's, the fit's flags apply
+    as far as its columns go: items to predict need not have labels, say. The fit's files of
+    features do not, since their rows are those of the fit's items.
+
+    Args:
+        source: The catalogue.
+        options: What is asked for.
+        fitted: The settings of the fit.
+        same: Whether it is the catalogue of the fit.
+
+    Returns:
+        The options, and what was left out, one sentence each.
+    """
+    path = Path(source)
+    if not path.is_file() or path.name == FILE_NAME:
+        return options, []
+    asked = options.model_dump(exclude_none=True)
+    flags = fitted.model_dump(include=set(TableConfig.model_fields) | {"split"}, exclude_none=True)
+    flags.pop("modalities", None)  # the network knows which it reads
+    notes = [] if same else _drop_what_is_not_there(flags, asked, path)
+    return CatalogConfig.parse({**flags, **asked}, "flags"), notes
+
+
+def _drop_what_is_not_there(flags: dict[str, Any], asked: dict[str, Any], path: Path) -> list[str]:
+    """Drop the flags of a fit that do not fit another file; return a sentence for each."""
+    notes = []
+    if flags.pop("features", None) and "features" not in asked:
+        notes.append(
+            f"the fit's --features belong to its own catalogue; give those of {path.name}."
+        )
+    if table_suffix(path) not in DELIMITERS:
+        flags.pop("delimiter", None)
+    delimiter = asked.get("delimiter", flags.get("delimiter"))
+    try:
+        columns = open_table(path, delimiter).names
+    except CatalogError:
+        return notes  # reading the catalogue will say what is wrong, and all else that is
+    for role in ("title", "text", "image", "labels", "people", "split"):
+        named = flags.get(role, ())
+        names = [named] if isinstance(named, str) else list(named)
+        absent = [n for n in names if n not in columns and not split_reference(n, TABLE_SUFFIXES)]
+        if absent and role not in asked:
+            notes.append(
+                f"{path.name} has no column {', '.join(absent)}, which was --{role} in the fit; "
+                "it is left out."
+            )
+            flags[role] = tuple(name for name in names if name not in absent) or None
+    if flags.get("labels") is None and "labels" not in asked:
+        for name in ("labels", "labels_separator", "label_set", "empty_labels"):
+            flags.pop(name, None)
+    return notes
 
 
 _CATALOG_OPTIONS = (

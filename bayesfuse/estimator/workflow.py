@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from bayesfuse.data.catalog import Catalog
 from bayesfuse.encoders.catalogues import apply_encoders, encode_catalog
 from bayesfuse.encoders.registry import load_encoders, save_encoders
 from bayesfuse.errors import ConfigError, RunFolderError, UserError
-from bayesfuse.estimator.catalogs import DEMO, read_catalog
+from bayesfuse.estimator.catalogs import DEMO, options_as_fitted, read_catalog
 from bayesfuse.estimator.classifier import FusionClassifier
 from bayesfuse.estimator.run_folder import (
     check_new_folder,
@@ -29,15 +31,13 @@ from bayesfuse.estimator.run_folder import (
 from bayesfuse.evaluation.evaluate import Evaluation, evaluate
 from bayesfuse.inference.history import Epoch, Step
 
-ENCODERS_FILE = "encoders.json"
-
 
 @dataclass(frozen=True)
 class Fit:
     """What a fit came to.
 
     Attributes:
-        path: The run folder; another than was asked for if that could not be written in the end.
+        path: The run folder.
         classifier: The fitted classifier.
         evaluation: Scores on the val items; None if there were none.
         warnings: What the user should know.
@@ -87,11 +87,9 @@ def fit_run(
         on_epoch: Called after every epoch.
         on_warning: Called with each warning as it comes up.
 
-    Returns:
-        The fit. If the folder cannot be written once training is over, the run is saved in the
-        temporary folder instead, and a warning says where.
-
     Raises:
+        RunFolderError: If the run folder is there already; or if it cannot be written once training
+            is over: then the run is saved in the temporary folder, and the message says where.
         BayesfuseError: Whatever is wrong with the catalogue, the settings or the training.
     """
     started = time.perf_counter()
@@ -105,7 +103,7 @@ def fit_run(
     classifier = FusionClassifier(**settings)
     classifier.fit(catalog, on_step=on_step, on_epoch=on_epoch)
     warnings = list(catalog.warnings)
-    for warning in _training_warnings(classifier):
+    for warning in training_warnings(classifier):
         warnings.append(warning)
         warn(warning)
     evaluation = _evaluate(classifier, catalog, catalog.labelled_rows("val"))
@@ -122,7 +120,7 @@ def fit_run(
                 "val": None if evaluation is None else evaluation.to_dict(),
             },
             environment={
-                "catalog": catalog.source if source is not None else DEMO,
+                "catalog": _absolute(catalog.source),
                 "warnings": warnings,
             },
             extra=lambda folder: save_encoders(folder, encoders) if encoders else None,
@@ -133,7 +131,6 @@ def fit_run(
     except RunFolderError as error:
         # hours of training are worth more than the place that was asked for
         path = write(Path(tempfile.mkdtemp(prefix="bayesfuse-")) / out.name)
-        warn(f"{error} The fitted run was saved as {path} instead.")
         raise RunFolderError(f"{error} The fitted run was saved as {path} instead.") from error
     return Fit(path, classifier, evaluation, tuple(warnings), seconds)
 
@@ -166,17 +163,20 @@ def open_run(
     """
     classifier = load_run(path, device)
     config = read_config(path)
-    if source is None:
-        source = recorded_catalog(path)
-    asked = options.model_dump(exclude_unset=True)
-    if source == DEMO or Path(source).is_dir():
-        merged = options.model_copy(update={"modalities": options.modalities or config.modalities})
-    else:
-        fitted = config.model_dump(include=set(CatalogConfig.model_fields))
-        merged = CatalogConfig.parse({**fitted, **asked}, "flags")
-    catalog = read_catalog(source, merged, require_labels=False, seed=config.seed)
-    if (path / ENCODERS_FILE).is_file():
-        catalog = apply_encoders(catalog, load_encoders(path))
+    fitted_on = read_environment(path).get("catalog")
+    source = recorded_catalog(path) if source is None else source
+    same = isinstance(fitted_on, str) and _absolute(source) == fitted_on
+    options, notes = options_as_fitted(source, options, config, same=same)
+    catalog = read_catalog(source, options, require_labels=False, seed=config.seed)
+    encoders = load_encoders(path)
+    if encoders:
+        catalog = apply_encoders(catalog, encoders)
+    notes += [
+        f'{catalog.source} has no modality "{name}": it counts as missing for every item.'
+        for name in classifier.model_.network.names
+        if name not in catalog.features
+    ]
+    catalog = dataclasses.replace(catalog, warnings=(*catalog.warnings, *notes))
     rows = _rows(catalog, split, labelled)
     for warning in catalog.warnings:
         if on_warning is not None:
@@ -230,6 +230,11 @@ def known_labels(classifier: FusionClassifier, catalog: Catalog) -> NDArray[np.f
     return matrix
 
 
+def _absolute(source: str) -> str:
+    """Return where a catalogue is, whatever the working directory; the demo's has no place."""
+    return source if source == DEMO else os.path.abspath(source)
+
+
 def _evaluate(
     classifier: FusionClassifier,
     catalog: Catalog,
@@ -242,7 +247,7 @@ def _evaluate(
         return None
     labels = known_labels(classifier, catalog)[rows]
     chunks = classifier.iter_proba(catalog.features.take(rows), draws, seed)
-    mean = np.concatenate([chunk.mean(axis=0) for chunk in chunks])
+    mean = np.concatenate([chunk.mean(axis=0, dtype=np.float64) for chunk in chunks])
     return evaluate(mean, labels, classifier.label_names_, classifier.thresholds_)
 
 
@@ -261,7 +266,8 @@ def _rows(catalog: Catalog, split: str | None, labelled: bool) -> NDArray[np.int
     return rows
 
 
-def _training_warnings(classifier: FusionClassifier) -> list[str]:
+def training_warnings(classifier: FusionClassifier) -> list[str]:
+    """Return what a user should know of how a classifier was trained, one sentence each."""
     result, found = classifier.result_, []
     if result.stopped == "interrupted":
         kept = f"epoch {result.best_epoch + 1}" if result.best_epoch >= 0 else "the first steps"
