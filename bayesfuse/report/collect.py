@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from bayesfuse.data.demo import make_demo
 from bayesfuse.estimator.catalogs import DEMO
-from bayesfuse.estimator.run_folder import read_environment, read_metrics
-from bayesfuse.estimator.workflow import Run, known_labels
+from bayesfuse.estimator.run_folder import read_environment
+from bayesfuse.estimator.workflow import Run, known_labels, training_warnings
 from bayesfuse.evaluation import calibration
 from bayesfuse.evaluation.evaluate import Evaluation, evaluate
 from bayesfuse.evaluation.thresholds import decide
@@ -35,7 +35,9 @@ LEFT_SHARE = 0.1
 """The share of the items, the most uncertain ones, that is left to a person."""
 
 
-def collect(path: Path, run: Run, split: str, draws: int, seed: int) -> ReportData:
+def collect(
+    path: Path, run: Run, split: str, draws: int, seed: int, decision: str | None = None
+) -> ReportData:
     """Evaluate a run on its rows and gather everything that a report shows.
 
     Args:
@@ -44,6 +46,7 @@ def collect(path: Path, run: Run, split: str, draws: int, seed: int) -> ReportDa
         split: What the rows are called.
         draws: Posterior draws.
         seed: Their seed.
+        decision: `"half"` or `"f1"`; the run's own if None.
 
     Returns:
         The report's data; the most uncertain items first, the commonest labels first.
@@ -59,11 +62,14 @@ def collect(path: Path, run: Run, split: str, draws: int, seed: int) -> ReportDa
     num_left = round(LEFT_SHARE * len(rows))
     order = np.argsort(-total, kind="stable")
     names = np.array(classifier.label_names_)
+    cuts = classifier.thresholds_ if (decision or run.config.decision) == "f1" else 0.5
+    decisions = decide(found.mean, cuts)
     environment = read_environment(path)
+    notes = [*environment.get("warnings", []), *catalog.warnings, *training_warnings(classifier)]
     by_count = np.argsort(-labels.sum(axis=0), kind="stable")
     return ReportData(
-        title=f"{Path(catalog.source).name}: tags with honest probabilities",
-        command=environment["command"],
+        title=f"{Path(catalog.source).absolute().name}: tags with honest probabilities",
+        command=str(environment.get("command", "")),
         split=split,
         num_items=len(rows),
         num_draws=draws,
@@ -74,7 +80,7 @@ def collect(path: Path, run: Run, split: str, draws: int, seed: int) -> ReportDa
         reliability=_curve("all labels", found.mean, labels),
         label_reliability=[_curve(names[c], found.mean[:, [c]], labels[:, [c]]) for c in by_count],
         items=[
-            _item(run, found, labels, int(i), float(shares[i]), rank < num_left)
+            _item(run, found, decisions, labels, int(i), float(shares[i]), rank < num_left)
             for rank, i in enumerate(order[:NUM_ITEMS])
         ],
         epistemic_shares=shares.tolist(),
@@ -82,8 +88,8 @@ def collect(path: Path, run: Run, split: str, draws: int, seed: int) -> ReportDa
         num_left_to_person=num_left,
         temperature=run.config.temperature,
         truth=_truth(run, found.mean) if catalog.source == DEMO else None,
-        warnings=[*environment.get("warnings", []), *_notes(path)],
-        versions=environment["packages"],
+        warnings=list(dict.fromkeys(notes)),
+        versions=environment.get("packages", {}),
     )
 
 
@@ -136,21 +142,20 @@ def _curve(
 def _item(
     run: Run,
     found: Predictive,
+    decisions: NDArray[np.bool_],
     labels: NDArray[np.float32],
     i: int,
     share: float,
     left: bool,
 ) -> ItemRow:
     row = run.rows[i]
-    cuts = run.classifier.thresholds_ if run.config.decision == "f1" else 0.5
-    decisions = decide(found.mean[[i]], cuts)[0]
     tags = [
         TagRow(
             label=str(name),
             mean=float(found.mean[i, c]),
             q05=float(found.quantiles[0.05][i, c]),
             q95=float(found.quantiles[0.95][i, c]),
-            decision=bool(decisions[c]),
+            decision=bool(decisions[i, c]),
             truth=bool(labels[i, c]),
         )
         for c, name in enumerate(run.classifier.label_names_)
@@ -175,11 +180,6 @@ def _truth(run: Run, mean: NDArray[np.float64]) -> KnownTruth:
     table = truth.pivot_table(index="id", columns="label", values=column)
     known = table.loc[run.catalog.ids[run.rows].tolist(), list(run.classifier.label_names_)]
     return KnownTruth(mean.ravel().tolist(), known.to_numpy(np.float64).ravel().tolist())
-
-
-def _notes(path: Path) -> list[str]:
-    stopped = read_metrics(path).get("stopped")
-    return [] if stopped != "interrupted" else ["Training was interrupted before its end."]
 
 
 __all__ = ["collect"]
