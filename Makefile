@@ -64,6 +64,7 @@ fix: setup
 	$(BIN)/ruff format .
 
 bench: setup
+	$(BIN)/python benchmarks/compare_step.py
 	$(BIN)/python -m pytest benchmarks --benchmark-only -q
 
 docs: setup

@@ -105,7 +105,7 @@ def _shown(default: Any) -> str | bool:
     if default is None:
         return False
     if isinstance(default, Mapping):
-        return ",".join(f"{name}={value:g}" for name, value in default.items())
+        return ",".join(f"{name}={value}" for name, value in default.items())
     return ",".join(default) if isinstance(default, tuple) else f"{default}"
 
 

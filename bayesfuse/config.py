@@ -7,6 +7,7 @@ heavy, so that `bayesfuse --help` is quick.
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,27 +60,30 @@ def _names(value: Any) -> Any:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-def _prior_scale(value: Any) -> Any:
-    """Read `0.1`, `fan-in`, `learned`, or `PATTERN=SCALE,PATTERN=SCALE`."""
-    if isinstance(value, Mapping):
-        return {str(pattern): _prior_scale(scale) for pattern, scale in value.items()}
-    if not isinstance(value, str) or value in {"fan-in", "learned"}:
-        return value
-    if "=" in value:
-        pairs = [part.partition("=") for part in value.split(",")]
-        return {pattern.strip(): _prior_scale(scale.strip()) for pattern, _, scale in pairs}
-    try:
-        return float(value)
-    except ValueError:
-        raise ValueError(
-            f'"{value}" is no prior scale; expected a number > 0, fan-in, learned, or '
-            f"PATTERN=SCALE,... such as 'fusion.text.*=0.1,*=fan-in'."
-            f"{did_you_mean(value, ['fan-in', 'learned'])}"
-        ) from None
+def _scale(what: str, words: tuple[str, ...]) -> BeforeValidator:
+    """Read a number > 0, one of `words`, or `PATTERN=SCALE,PATTERN=SCALE`."""
 
+    def read(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(pattern): read(scale) for pattern, scale in value.items()}
+        if isinstance(value, str) and "=" in value:
+            pairs = [part.partition("=") for part in value.split(",")]
+            return {pattern.strip(): read(scale.strip()) for pattern, _, scale in pairs}
+        if isinstance(value, str) and value in words:
+            return value
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not 0 < number < math.inf:
+            raise ValueError(
+                f"{value!r} is no {what}; expected a number > 0, {', '.join(words)}, or "
+                f"PATTERN=SCALE,... such as 'fusion.text.*=0.1,*={words[0]}'."
+                f"{did_you_mean(str(value), words)}"
+            )
+        return number
 
-Positive = Annotated[float, Field(gt=0)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+    return BeforeValidator(read)
 
 
 def _feature_norm(value: Any) -> Any:
@@ -93,10 +97,18 @@ def _feature_norm(value: Any) -> Any:
     return value
 
 
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Positive = Annotated[float, Field(gt=0)]
 FeatureNorm = Annotated[
     Positive | dict[str, Positive] | None, BeforeValidator(_feature_norm), Field()
 ]
-PriorScale = Annotated[float | str | dict[str, float | str], BeforeValidator(_prior_scale)]
+PriorScale = Annotated[
+    float | str | dict[str, float | str], _scale("prior scale", ("fan-in", "learned"))
+]
+InitScale = Annotated[float | str | dict[str, float | str], _scale("initial scale", ("prior",))]
+
+# what stands for a modality that was not observed is unknown until training has seen it missing
+_INIT_SCALE: dict[str, float | str] = {"fusion.absent.*": "prior", "*": 0.003}
 
 
 class Config(BaseModel):
@@ -188,7 +200,11 @@ class ModelConfig(Config):
     init_loc: float | None = Field(
         None, description="Where every location of the guide starts; the module's own init if none."
     )
-    init_scale: float = Field(0.003, gt=0, description="Where every scale of the guide starts.")
+    init_scale: InitScale = Field(
+        _INIT_SCALE,
+        description="Where scales of the guide start: a number, prior, or PATTERN=SCALE,... by "
+        "site. What stands for a missing modality starts as wide as its prior.",
+    )
     elbo: Annotated[str, _one_of("ELBO", ELBOS)] = Field(
         "annealed",
         description="Objective: trace, rao-blackwell, meanfield, annealed, or none for the "

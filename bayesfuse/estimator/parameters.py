@@ -35,7 +35,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         guide: str = "laplace",
         rank: int = 8,
         init_loc: float | None = None,
-        init_scale: float = 0.003,
+        init_scale: float | str | Mapping[str, float | str] = "fusion.absent.*=prior,*=0.003",
         elbo: str = "annealed",
         annealing: str = "linear",
         beta_start: float = 0.2,

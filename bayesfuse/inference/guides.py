@@ -16,7 +16,10 @@ Positive hyper-parameters of a prior (the horseshoe's scales) are LogNormal unde
 
 from __future__ import annotations
 
+import fnmatch
+import math
 from abc import abstractmethod
+from collections.abc import Mapping
 
 import pyro
 import pyro.distributions as dist
@@ -31,6 +34,10 @@ from bayesfuse.errors import ConfigError, unknown_option
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.local_params import LocalParamsModule, with_local_params
 from bayesfuse.inference.low_rank import LowRankNormal
+from bayesfuse.inference.priors import SitePrior
+
+InitScale = float | str | Mapping[str, float | str]
+"""Where scales start: a number, `"prior"`, or these by pattern of site names."""
 
 
 class SiteGuide(PyroModule):  # type: ignore[misc]  # Pyro ships no types
@@ -144,7 +151,7 @@ def make_guide(
     family: str = "laplace",
     *,
     init_loc: float | None = None,
-    init_scale: float = 0.003,
+    init_scale: InitScale = 0.003,
     rank: int = 8,
 ) -> Guide:
     """Return a guide for a lifted module.
@@ -153,7 +160,9 @@ def make_guide(
         lifted: The lifted module.
         family: `"laplace"`, `"normal"` or `"lowrank"`.
         init_loc: One number where every location starts; the module's own values if left out.
-        init_scale: Where every scale starts, > 0. Armitage et al. 2020 use loc 0.1, scale 0.01.
+        init_scale: Where scales start: a number > 0 (Armitage et al. 2020 use loc 0.1, scale
+            0.01), or `"prior"`, the prior's own scale; or a mapping from patterns of site names to
+            these, of which the first match counts.
         rank: Columns of the factor of `"lowrank"`.
 
     Raises:
@@ -161,8 +170,6 @@ def make_guide(
     """
     if family not in GUIDES:
         raise ConfigError(unknown_option("guide", family, GUIDES))
-    if not init_scale > 0:
-        raise ConfigError(f"init_scale is {init_scale}; expected a number > 0, such as 0.01.")
     if rank < 1:
         raise ConfigError(f"rank is {rank}; expected at least 1.")
     site_guides: list[SiteGuide] = []
@@ -174,10 +181,28 @@ def make_guide(
         loc: Tensor = lifted.module.get_parameter(site.name)
         if init_loc is not None:
             loc = torch.full_like(loc, init_loc)
+        scale = _start(init_scale, site.name, prior)
         if family == "laplace":
-            site_guides.append(LaplaceSiteGuide(site.name, loc, init_scale))
+            site_guides.append(LaplaceSiteGuide(site.name, loc, scale))
         elif family == "normal":
-            site_guides.append(NormalSiteGuide(site.name, loc, init_scale))
+            site_guides.append(NormalSiteGuide(site.name, loc, scale))
         else:
-            site_guides.append(LowRankSiteGuide(site.name, loc, init_scale, rank))
+            site_guides.append(LowRankSiteGuide(site.name, loc, scale, rank))
     return Guide(site_guides)
+
+
+def _start(init_scale: InitScale, name: str, prior: SitePrior) -> float:
+    """Return the scale at which the guide of a site starts."""
+    by_pattern = init_scale if isinstance(init_scale, Mapping) else {"*": init_scale}
+    for pattern, scale in by_pattern.items():
+        if fnmatch.fnmatchcase(name, pattern):
+            start = float(prior.scale.detach()) if scale == "prior" else scale
+            if isinstance(start, str) or not 0 < start < math.inf:
+                raise ConfigError(
+                    f'init_scale is {scale!r}; expected a number > 0, such as 0.01, or "prior".'
+                )
+            return start
+    raise ConfigError(
+        f'No init_scale for "{name}": the patterns are {", ".join(by_pattern)}; add one that '
+        'matches it, or a last one for the rest, "*".'
+    )

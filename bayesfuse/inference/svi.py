@@ -80,7 +80,7 @@ class SVI:
         Raises:
             TrainingError: If the loss is not finite; it names the step, the site and what to try.
         """
-        run = _Run(self, train)
+        run = TrainingRun(self, train)
         with seeded(self.settings.seed, train.device):
             try:
                 stopped = run.epochs(validate, on_step, on_epoch)
@@ -96,8 +96,8 @@ class SVI:
         )
 
 
-class _Run:
-    """The state of one training."""
+class TrainingRun:
+    """The state of one training: what a step needs and what it changes."""
 
     def __init__(self, svi: SVI, train: Batches) -> None:
         self.network, self.settings, self.train = svi.network, svi.settings, train
