@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -101,11 +102,29 @@ def test_gradients_reach_every_parameter(family: str, make_fused: Callable[..., 
         assert bool((parameter.grad != 0).any()), name
 
 
+@pytest.mark.parametrize("family", GUIDES)
+def test_init_scale_may_be_the_priors_or_given_by_pattern(family: str) -> None:
+    prior = Prior("laplace", {"0.weight": 0.7, "*": "fan-in"})
+    lifted = lift(network(), prior, parts=["*"])
+    scales = {"1.*": 0.02, "*": "prior"}
+    found = make_guide(lifted, family, init_scale=scales).scales()
+    fan_in_of_3 = (0.5 / 3) ** 0.5  # a Laplace of that scale has variance 1 / 3
+    expected = {"0.weight": 0.7, "0.bias": fan_in_of_3, "1.weight": 0.02, "1.bias": 0.02}
+    assert list(found) == list(expected)
+    for name, scale in found.items():
+        torch.testing.assert_close(scale, torch.full_like(scale, expected[name]))
+
+
 def test_mistakes_say_what_to_do() -> None:
     lifted = lift(network(), parts=["0"])
     with pytest.raises(ConfigError, match=r'"laplce".*Did you mean "laplace"'):
         make_guide(lifted, "laplce")
-    with pytest.raises(ConfigError, match=r"init_scale is 0; expected a number > 0"):
-        make_guide(lifted, init_scale=0)
+    for wrong in (0, -0.1, math.inf, math.nan, "priro", {"*": "x"}):
+        with pytest.raises(
+            ConfigError, match=r"init_scale is .*; expected a number > 0.*\"prior\""
+        ):
+            make_guide(lifted, init_scale=wrong)
+    with pytest.raises(ConfigError, match=r'No init_scale for "0.weight": the patterns are 1\.\*'):
+        make_guide(lifted, init_scale={"1.*": 0.1})
     with pytest.raises(ConfigError, match=r"rank is 0; expected at least 1"):
         make_guide(lifted, "lowrank", rank=0)
