@@ -37,7 +37,8 @@ from bayesfuse.inference.svi import SVI
 
 LANES = 16
 """Items are predicted in multiples of this, with some repeated: vectorised loops round a remainder
-otherwise than the rest, so that a probability would depend on how many items came with it."""
+otherwise than the rest, so that a probability would depend on how many items came with it, by more
+than the 1e-7 that scikit-learn allows."""
 
 
 class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc]  # untyped bases
