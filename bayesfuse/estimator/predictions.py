@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,21 +109,28 @@ def write_predictions(
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     schema = SCHEMA.with_metadata({"bayesfuse": json.dumps(metadata)})
     rows = 0
-    try:
+    with _or_user_error(path):
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with pq.ParquetWriter(partial, schema) as writer:
-            for table in tables:
-                writer.write_table(table.replace_schema_metadata(schema.metadata))
-                rows += table.num_rows
-                if on_rows is not None:
-                    on_rows(rows)
-        os.rename(partial, path)
+        try:
+            with pq.ParquetWriter(partial, schema) as writer:
+                for table in tables:
+                    writer.write_table(table.replace_schema_metadata(schema.metadata))
+                    rows += table.num_rows
+                    if on_rows is not None:
+                        on_rows(rows)
+            os.rename(partial, path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    return rows
+
+
+@contextmanager
+def _or_user_error(path: Path) -> Iterator[None]:
+    """Turn what the disk has against writing into a message that says what to do."""
+    try:
+        yield
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise UserError(
             f"Cannot write {path}: {error.strerror or error}. Make room or choose another --out."
         ) from error
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    return rows
