@@ -69,6 +69,17 @@ def test_weights_kept_for_all_chunks_are_those_drawn_anew(
     np.testing.assert_allclose(again, redrawn, rtol=0, atol=1e-6)
 
 
+def test_weights_that_fit_in_the_budget_are_drawn_once(
+    make_fused: MakeFused, make_batches: MakeBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, items = predictive(make_fused()), make_batches()
+    drawn: list[int] = []
+    draw = found._weights
+    monkeypatch.setattr(found, "_weights", lambda number: (drawn.append(number), draw(number))[1])
+    assert len(list(found.chunks(items, 3, memory_budget=2_000))) > 1
+    assert drawn == [0, 1, 2]
+
+
 def test_a_draw_is_one_network_for_all_items(
     make_fused: MakeFused, make_batches: MakeBatches
 ) -> None:
