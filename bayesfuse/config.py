@@ -60,17 +60,20 @@ def _names(value: Any) -> Any:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-def _scale(what: str, words: tuple[str, ...]) -> BeforeValidator:
-    """Read a number > 0, one of `words`, or `PATTERN=SCALE,PATTERN=SCALE`."""
+def _scale(what: str, words: Mapping[str, str | None]) -> BeforeValidator:
+    """Read a number > 0, one of `words` as what it stands for, or `PATTERN=SCALE,PATTERN=SCALE`."""
+    example = "fusion.text.*=0.1,*=0.2" if "none" not in words else "image=3,*=6"
 
     def read(value: Any) -> Any:
         if isinstance(value, Mapping):
             return {str(pattern): read(scale) for pattern, scale in value.items()}
-        if isinstance(value, str) and "=" in value:
-            pairs = [part.partition("=") for part in value.split(",")]
+        pairs = [part.partition("=") for part in value.split(",")] if "=" in str(value) else []
+        if pairs and all(pattern.strip() for pattern, _, _ in pairs):
             return {pattern.strip(): read(scale.strip()) for pattern, _, scale in pairs}
         if isinstance(value, str) and value in words:
-            return value
+            return words[value]
+        if value is None and None in words.values():
+            return None
         try:
             number = float(value)
         except (TypeError, ValueError):
@@ -78,34 +81,26 @@ def _scale(what: str, words: tuple[str, ...]) -> BeforeValidator:
         if not 0 < number < math.inf:
             raise ValueError(
                 f"{value!r} is no {what}; expected a number > 0, {', '.join(words)}, or "
-                f"PATTERN=SCALE,... such as 'fusion.text.*=0.1,*={words[0]}'."
-                f"{did_you_mean(str(value), words)}"
+                f"PATTERN=SCALE,... such as '{example}'.{did_you_mean(str(value), words)}"
             )
         return number
 
     return BeforeValidator(read)
 
 
-def _feature_norm(value: Any) -> Any:
-    """Read `6`, `none`, or `PATTERN=NORM,PATTERN=NORM`."""
-    if isinstance(value, str):
-        if value == "none":
-            return None
-        if "=" in value:
-            pairs = [part.partition("=") for part in value.split(",")]
-            return {pattern.strip(): norm.strip() for pattern, _, norm in pairs}
-    return value
-
-
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?|mps)$")]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Positive = Annotated[float, Field(gt=0)]
 FeatureNorm = Annotated[
-    Positive | dict[str, Positive] | None, BeforeValidator(_feature_norm), Field()
+    Positive | dict[str, Positive] | None, _scale("feature norm", {"none": None})
 ]
 PriorScale = Annotated[
-    float | str | dict[str, float | str], _scale("prior scale", ("fan-in", "learned"))
+    float | str | dict[str, float | str],
+    _scale("prior scale", {"fan-in": "fan-in", "learned": "learned"}),
 ]
-InitScale = Annotated[float | str | dict[str, float | str], _scale("initial scale", ("prior",))]
+InitScale = Annotated[
+    float | str | dict[str, float | str], _scale("initial scale", {"prior": "prior"})
+]
 
 # what stands for a modality that was not observed is unknown until training has seen it missing
 _INIT_SCALE: dict[str, float | str] = {"fusion.absent.*": "prior", "*": 0.003}
@@ -144,7 +139,11 @@ class Config(BaseModel):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"Cannot read the settings {path}: {error}.") from None
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigError(
+                f"Cannot read the settings {path}: {reason}. Expected a TOML file, or a run's "
+                "config.json."
+            ) from None
         read = json.loads if path.suffix == ".json" else tomllib.loads
         try:
             found = read(text)
@@ -155,13 +154,29 @@ class Config(BaseModel):
         return {name.replace("-", "_"): value for name, value in found.items()}
 
 
+_EXPECTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite": "a finite number",
+    "string_pattern_mismatch": "auto, cpu, cuda, cuda:N or mps",  # the one pattern is a device's
+    "string": "text",
+    "tuple": "names, separated by commas",
+    "greater_than_equal": "at least {ge:g}",
+    "greater_than": "more than {gt:g}",
+    "less_than": "less than {lt:g}",
+}
+"""What pydantic's mistakes (or their first word) expect, in the words of who types a flag."""
+
+
 def _sentence(cls: type[BaseModel], problem: Any) -> str:
-    name = ".".join(str(part) for part in problem["loc"][:1])
-    flag = f"--{name.replace('_', '-')}"
-    if problem["type"] == "extra_forbidden":
+    name, kind = str(problem["loc"][0]), str(problem["type"])
+    if kind == "extra_forbidden":
         return f'  - unknown setting "{name}".{did_you_mean(name, cls.model_fields)}'
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"  - {flag}: {message} (got {problem['input']!r})"
+    flag = f"  - --{name.replace('_', '-')}: "
+    if kind == "value_error":
+        return flag + str(problem["msg"]).removeprefix("Value error, ")
+    expected = _EXPECTED.get(kind) or _EXPECTED.get(kind.partition("_")[0], "another kind of value")
+    return f"{flag}expected {expected.format(**problem.get('ctx', {}))}; got {problem['input']!r}."
 
 
 class ModelConfig(Config):
@@ -247,7 +262,7 @@ class ModelConfig(Config):
         "half", description="Tag where the probability exceeds one half, or the val F1 threshold."
     )
     seed: int = Field(0, ge=0, description="Seed of everything.")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
     precision: Annotated[str, _one_of("precision", PRECISIONS)] = Field(
         "auto", description="Of the network's products: float32, bfloat16, or auto by device."
     )
@@ -291,10 +306,10 @@ class FitConfig(ModelConfig, CatalogConfig):
     """Everything that `bayesfuse fit` can be told besides the catalogue and where to write."""
 
     text_encoder: str | None = Field(
-        None, description="Encode raw text: tfidf, if the catalogue has no features for it."
+        None, description="Encode raw text: tfidf. Takes the place of features for it, if any."
     )
     image_encoder: str | None = Field(
-        None, description="Encode raw images: statistics, if the catalogue has no features for it."
+        None, description="Encode raw images: statistics. Takes the place of features, if any."
     )
     preset: Annotated[str, _one_of("preset", tuple(PRESETS))] | None = Field(
         None, description="A named set of settings that flags still override: pm-mo."
@@ -329,7 +344,7 @@ class PredictConfig(TableConfig):
     )
     draws: int | None = Field(None, ge=1, description="Posterior draws; else the run's own.")
     seed: int | None = Field(None, ge=0, description="Seed of the draws; else the run's own.")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
     decision: Annotated[str, _one_of("decision rule", DECISIONS)] | None = Field(
         None, description="half or f1; the run's own if not given."
     )
