@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
+from scipy import stats
 
 hypothesis.settings.register_profile("bayesfuse", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("bayesfuse")
@@ -63,6 +65,25 @@ def failure_rate() -> float:
     that the seed happened to give. Each such test has a negative control which must fall below it.
     """
     return FAILURE_RATE
+
+
+@pytest.fixture(scope="session")
+def p_beyond() -> Callable[..., float]:
+    """Return a test of whether the mean of independent values is further from 0 than a slack.
+
+    The hypothesis is that |mean| ≤ slack; Student's t. A slack is for what is known to be
+    approximate, such as a variational family or an optimiser that stops; sampling has none.
+    """
+
+    def test(values: ArrayLike, slack: float = 0.0) -> float:
+        values = np.asarray(values, np.float64)
+        excess = abs(values.mean()) - slack
+        standard_error = values.std(ddof=1) / values.size**0.5
+        if standard_error == 0:
+            return float(excess <= 0)
+        return float(min(1.0, 2 * stats.t.sf(excess / standard_error, values.size - 1)))
+
+    return test
 
 
 @pytest.fixture(scope="session")
