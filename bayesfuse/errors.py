@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Sequence
 
 
@@ -54,8 +55,35 @@ class MissingExtraError(UserError):
     """A feature needs a package that is not installed; the message names the extra."""
 
 
+class StorageError(BayesfuseError):
+    """A file cannot be written because the disk is full or failing; nothing was overwritten."""
+
+
 class TrainingError(BayesfuseError, RuntimeError):
     """Training cannot go on: for example, a loss that is not finite."""
+
+
+def write_error(what: object, error: Exception, advice: str) -> BayesfuseError:
+    """Return the error for something that could not be written.
+
+    Args:
+        what: What was to be written.
+        error: What the operating system, or a library in its name, said.
+        advice: What to do.
+
+    Returns:
+        A `StorageError` if the disk is full or failing; a `UserError` for what the user can mend,
+        such as a folder that is not theirs to write into.
+
+    Example:
+        >>> write_error("run", OSError(28, "No space left on device"), "Make room.")
+        StorageError('Cannot write run: No space left on device. Make room.')
+    """
+    code = getattr(error, "errno", None)
+    reason = getattr(error, "strerror", None) or str(error)
+    full = code in {errno.ENOSPC, errno.EDQUOT, errno.EIO} or "No space left" in reason
+    kind = StorageError if full else UserError
+    return kind(f"Cannot write {what}: {reason}. {advice}")
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:

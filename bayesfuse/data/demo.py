@@ -26,7 +26,7 @@ from bayesfuse.data.demo_story import (
     TITLE_SECOND,
     tell,
 )
-from bayesfuse.errors import BayesfuseError, ConfigError, UserError
+from bayesfuse.errors import ConfigError, UserError, write_error
 
 # column of `truth` -> the evidence that its probabilities are given
 TRUTH_COLUMNS: dict[str, tuple[Source, ...]] = {
@@ -192,7 +192,7 @@ def write_demo(
     Raises:
         ConfigError: If `num_items` or `seed` is out of range.
         UserError: If the folder is not empty and `overwrite` does not allow replacing it.
-        BayesfuseError: If the files cannot be written, for example because the disk is full.
+        StorageError: If the files cannot be written because the disk is full.
     """
     target = Path(os.path.abspath(path))  # so that "." has a name and a parent too
     _refuse_if_taken(target, overwrite)
@@ -204,10 +204,8 @@ def write_demo(
         _write_files(demo, partial, seed)
         _move_into_place(partial, target, target.parent / f".{target.name}.{mark}.old")
     except OSError as error:
-        raise BayesfuseError(
-            f"Cannot write the demo catalogue to {target}: {error.strerror or error}. "
-            "Nothing was changed there; free some space or choose another folder."
-        ) from error
+        advice = "Nothing was changed there; free some space or choose another folder."
+        raise write_error(f"the demo catalogue to {target}", error, advice) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target

@@ -27,18 +27,14 @@ from bayesfuse.estimator.model import (
     svi_settings,
 )
 from bayesfuse.estimator.parameters import ModelParameters
+from bayesfuse.estimator.run_folder import load_run, save_run
 from bayesfuse.estimator.training_data import catalog_data, hold_out
 from bayesfuse.evaluation import metrics
 from bayesfuse.evaluation.thresholds import best_thresholds, decide
 from bayesfuse.evaluation.uncertainty import Predictive, summarise
 from bayesfuse.inference.history import Epoch, Step, SVIResult, Validation
-from bayesfuse.inference.predictive import DEFAULT_MEMORY_BUDGET, PosteriorPredictive
+from bayesfuse.inference.predictive import DEFAULT_MEMORY_BUDGET, LANES, PosteriorPredictive
 from bayesfuse.inference.svi import SVI
-
-LANES = 16
-"""Items are predicted in multiples of this, with some repeated. Vectorised loops round a remainder
-otherwise than the rest: without it, a probability depends on how many items came with it ten times
-as often, in the last bit or two of float32."""
 
 
 class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc]  # untyped bases
@@ -215,10 +211,9 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             path: A folder that does not exist yet.
 
         Raises:
-            RunFolderError: If it exists or cannot be written; nothing is left half-written.
+            RunFolderError: If it exists.
+            StorageError: If the disk is full; nothing is left half-written.
         """
-        from bayesfuse.estimator.run_folder import save_run
-
         check_is_fitted(self)
         return save_run(self, Path(path))
 
@@ -229,9 +224,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         Raises:
             RunFolderError: If a file is missing, truncated or does not fit the others.
         """
-        from bayesfuse.estimator.run_folder import load_run
-
-        return load_run(Path(path), device)
+        return load_run(cls, Path(path), device)
 
     def _training_data(
         self, X: Any, y: Any, validation: tuple[Any, Any] | None, config: ModelConfig

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bayesfuse.errors import UserError
+from bayesfuse.errors import UserError, write_error
 from bayesfuse.evaluation.thresholds import decide
 from bayesfuse.evaluation.uncertainty import Predictive, summarise
 
@@ -102,14 +102,15 @@ def write_predictions(
         The number of rows.
 
     Raises:
-        UserError: If the file exists or cannot be written.
+        UserError: If the file exists, or its folder cannot be written into.
+        StorageError: If the disk is full.
     """
     if os.path.lexists(path):
         raise UserError(f"{path} exists already and is left as it is. Choose another --out.")
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     schema = SCHEMA.with_metadata({"bayesfuse": json.dumps(metadata)})
     rows = 0
-    with _or_user_error(path):
+    with _told_apart(path):
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
         try:
             with pq.ParquetWriter(partial, schema) as writer:
@@ -126,11 +127,9 @@ def write_predictions(
 
 
 @contextmanager
-def _or_user_error(path: Path) -> Iterator[None]:
+def _told_apart(path: Path) -> Iterator[None]:
     """Turn what the disk has against writing into a message that says what to do."""
     try:
         yield
     except OSError as error:
-        raise UserError(
-            f"Cannot write {path}: {error.strerror or error}. Make room or choose another --out."
-        ) from error
+        raise write_error(path, error, "Make room or choose another --out.") from error

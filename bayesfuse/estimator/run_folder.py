@@ -13,9 +13,7 @@ encoders.json, .safetensors  the fitted encoders, where raw cells were encoded
 
 from __future__ import annotations
 
-import csv
 import json
-import math
 import os
 import platform
 import secrets
@@ -28,19 +26,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from bayesfuse.config import FitConfig, ModelConfig
-from bayesfuse.errors import ConfigError, RunFolderError
+from bayesfuse.errors import ConfigError, RunFolderError, write_error
+from bayesfuse.estimator.files import (
+    FORMAT,
+    read_history,
+    read_json,
+    read_tensors,
+    write_history,
+    write_json,
+)
 from bayesfuse.estimator.model import build_model, choose_device
-from bayesfuse.inference.history import Epoch, SVIResult
+from bayesfuse.inference.history import SVIResult
 
 if TYPE_CHECKING:
     from bayesfuse.estimator.classifier import FusionClassifier
 
-FORMAT = "bayesfuse-run-1"
 FILES = (
     "config.json",
     "model.safetensors",
@@ -59,7 +63,9 @@ def check_new_folder(path: Path) -> None:
     """Raise unless a run can be written there: the path is free and its parent is a folder.
 
     Raises:
-        RunFolderError: If not; called before training, so that no fit is in vain.
+        RunFolderError: If the path is taken; called before training, so that no fit is in vain.
+        UserError: If its parent cannot be written into.
+        StorageError: If the disk is full.
     """
     if path.exists() or path.is_symlink():
         raise RunFolderError(
@@ -72,9 +78,7 @@ def check_new_folder(path: Path) -> None:
             probe.write(b"\0" * 65536)
             probe.flush()
     except OSError as error:
-        raise RunFolderError(
-            f"Cannot write into {parent}: {error.strerror}. Choose another --out, or make room."
-        ) from None
+        raise write_error(f"into {parent}", error, "Choose another --out, or make room.") from None
 
 
 def save_run(
@@ -103,17 +107,18 @@ def save_run(
         The folder.
 
     Raises:
-        RunFolderError: If the folder exists or cannot be written (a full disk, say).
+        RunFolderError: If the folder exists.
+        StorageError: If it cannot be written (a full disk, say).
     """
     check_new_folder(path)
     config = config or FitConfig(**_fitted_config(classifier))
     partial = path.absolute().with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         partial.mkdir()
-        _write_json(partial / "config.json", config.model_dump(mode="json"))
+        write_json(partial / "config.json", config.model_dump(mode="json"))
         _write_model(classifier, partial / "model.safetensors")
-        _write_json(partial / "labels.json", _labels(classifier))
-        _write_history(classifier.history_, partial / "history.csv")
+        write_json(partial / "labels.json", _labels(classifier))
+        write_history(classifier.history_, partial / "history.csv")
         result = classifier.result_
         fitted = {
             "best_epoch": result.best_epoch,
@@ -122,8 +127,8 @@ def save_run(
             "temperature": config.temperature,
             "parameters": classifier.model_.num_parameters,
         }
-        _write_json(partial / "metrics.json", {**fitted, **(metrics or {})})
-        _write_json(partial / "environment.json", {**_environment(), **(environment or {})})
+        write_json(partial / "metrics.json", {**fitted, **(metrics or {})})
+        write_json(partial / "environment.json", {**_environment(), **(environment or {})})
         if extra is not None:
             extra(partial)
         for file in partial.iterdir():
@@ -131,29 +136,25 @@ def save_run(
         os.rename(partial, path)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise RunFolderError(
-            f"Cannot write the run folder {path}: {reason}. Nothing was left there; make room or "
-            "choose another place, and save again."
-        ) from error
+        advice = "Nothing was left there; make room or choose another place, and save again."
+        raise write_error(f"the run folder {path}", error, advice) from error
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return path
 
 
-def load_run(path: Path, device: str = "auto") -> FusionClassifier:
+def load_run(kind: type[FusionClassifier], path: Path, device: str = "auto") -> FusionClassifier:
     """Read a run folder.
 
     Args:
+        kind: The class to make: `FusionClassifier`.
         path: The folder.
         device: Where to put the model: any device, whatever it was fitted on.
 
     Raises:
         RunFolderError: If a file is missing, truncated or does not fit the others.
     """
-    from bayesfuse.estimator.classifier import FusionClassifier
-
     if not path.is_dir():
         raise RunFolderError(
             f"There is no run folder {path}; `bayesfuse fit --out {path}` makes one."
@@ -168,10 +169,10 @@ def load_run(path: Path, device: str = "auto") -> FusionClassifier:
     model_config = ModelConfig(
         **{**config.model_dump(include=set(ModelConfig.model_fields)), "device": device}
     )
-    labels = _read_json(path / "labels.json")
-    metrics = _read_json(path / "metrics.json")
-    tensors, metadata = _read_tensors(path / "model.safetensors")
-    classifier = FusionClassifier(**model_config.model_dump())
+    labels = read_json(path / "labels.json")
+    metrics = read_json(path / "metrics.json")
+    tensors, metadata = read_tensors(path / "model.safetensors")
+    classifier = kind(**model_config.model_dump())
     try:
         classifier.label_names_ = tuple(labels["labels"])
         classifier.thresholds_ = np.array(labels["thresholds"], np.float64)
@@ -196,7 +197,7 @@ def load_run(path: Path, device: str = "auto") -> FusionClassifier:
         if len(told) > 1 or num_items != labels["num_items"]:
             raise ValueError("labels.json and model.safetensors are not of the same fit")
         result = SVIResult(
-            _read_history(path / "history.csv"),
+            read_history(path / "history.csv"),
             int(metrics["best_epoch"]),
             str(metrics["stopped"]),
             bool(metrics["annealed"]),
@@ -222,7 +223,7 @@ def read_config(path: Path) -> FitConfig:
         RunFolderError: If its `config.json` cannot be read or is not valid.
     """
     try:
-        return FitConfig.parse(_read_json(path / "config.json"), f"run folder {path}")
+        return FitConfig.parse(read_json(path / "config.json"), f"run folder {path}")
     except ConfigError as error:
         raise RunFolderError(
             f"{error}\nThe run may come from another version of bayesfuse; this is "
@@ -236,7 +237,7 @@ def read_environment(path: Path) -> dict[str, Any]:
     Raises:
         RunFolderError: If it cannot be read.
     """
-    return _read_json(path / "environment.json")
+    return read_json(path / "environment.json")
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -245,7 +246,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
     Raises:
         RunFolderError: If it cannot be read.
     """
-    return _read_json(path / "metrics.json")
+    return read_json(path / "metrics.json")
 
 
 def _fitted_config(classifier: FusionClassifier) -> dict[str, Any]:
@@ -287,54 +288,3 @@ def _write_model(classifier: FusionClassifier, file: Path) -> None:
         "feature_names": json.dumps(None if names is None else list(names)),
     }
     save_file(tensors, file, metadata)
-
-
-def _read_tensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    try:
-        with safe_open(file, framework="pt") as opened:
-            metadata = dict(opened.metadata() or {})
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise RunFolderError(
-            f"{file} cannot be read ({error}): it is truncated or no safetensors file. Copy it "
-            "again from where it was fitted, or fit again."
-        ) from None
-    if metadata.get("format") != FORMAT:
-        raise RunFolderError(
-            f'{file} has the format "{metadata.get("format")}"; expected "{FORMAT}". Load it with '
-            "the version of bayesfuse that wrote it."
-        )
-    return tensors, metadata
-
-
-def _write_json(file: Path, value: Mapping[str, Any]) -> None:
-    file.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunFolderError(
-            f"{file} cannot be read ({error}): it is truncated or was edited. Copy it again from "
-            "where it was fitted, or fit again."
-        ) from None
-    if not isinstance(value, dict):
-        raise RunFolderError(f"{file} holds a {type(value).__name__}; expected an object.")
-    return value
-
-
-def _write_history(history: tuple[Epoch, ...], file: Path) -> None:
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(Epoch._fields)
-        writer.writerows(["" if math.isnan(v) else v for v in row] for row in history)
-
-
-def _read_history(file: Path) -> tuple[Epoch, ...]:
-    with file.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.reader(stream))
-    if not rows or tuple(rows[0]) != Epoch._fields:
-        raise ValueError(f"history.csv has the columns {rows[:1]}")
-    numbers = [[math.nan if cell == "" else float(cell) for cell in row] for row in rows[1:]]
-    return tuple(Epoch(int(row[0]), *row[1:]) for row in numbers)

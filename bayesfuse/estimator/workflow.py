@@ -18,12 +18,11 @@ from bayesfuse.config import CatalogConfig, FitConfig, ModelConfig
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.encoders.catalogues import apply_encoders, encode_catalog
 from bayesfuse.encoders.registry import load_encoders, save_encoders
-from bayesfuse.errors import ConfigError, RunFolderError, UserError
+from bayesfuse.errors import ConfigError, RunFolderError, StorageError, UserError
 from bayesfuse.estimator.catalogs import DEMO, options_as_fitted, read_catalog
 from bayesfuse.estimator.classifier import FusionClassifier
 from bayesfuse.estimator.run_folder import (
     check_new_folder,
-    load_run,
     read_config,
     read_environment,
     save_run,
@@ -88,8 +87,9 @@ def fit_run(
         on_warning: Called with each warning as it comes up.
 
     Raises:
-        RunFolderError: If the run folder is there already; or if it cannot be written once training
-            is over: then the run is saved in the temporary folder, and the message says where.
+        RunFolderError: If the run folder is there already.
+        StorageError: If it cannot be written once training is over: then the run is saved in the
+            temporary folder, and the message says where.
         BayesfuseError: Whatever is wrong with the catalogue, the settings or the training.
     """
     started = time.perf_counter()
@@ -128,10 +128,10 @@ def fit_run(
 
     try:
         path = write(out)
-    except RunFolderError as error:
+    except (UserError, StorageError) as error:
         # hours of training are worth more than the place that was asked for
         path = write(Path(tempfile.mkdtemp(prefix="bayesfuse-")) / out.name)
-        raise RunFolderError(f"{error} The fitted run was saved as {path} instead.") from error
+        raise type(error)(f"{error} The fitted run was saved as {path} instead.") from error
     return Fit(path, classifier, evaluation, tuple(warnings), seconds)
 
 
@@ -161,7 +161,7 @@ def open_run(
         CatalogError: If the catalogue cannot.
         UserError: If no item is left.
     """
-    classifier = load_run(path, device)
+    classifier = FusionClassifier.load(path, device)
     config = read_config(path)
     fitted_on = read_environment(path).get("catalog")
     source = recorded_catalog(path) if source is None else source

@@ -21,6 +21,11 @@ from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.local_params import with_local_params
 from bayesfuse.inference.seeding import seeded
 
+LANES = 16
+"""Items are predicted in multiples of this, with some repeated. Vectorised loops round a remainder
+otherwise than the rest: without it, a probability depends on how many items came with it ten times
+as often, in the last bit or two of float32."""
+
 DEFAULT_MEMORY_BUDGET = 512 * 2**20
 """Bytes that the draws of one chunk of items may take."""
 
@@ -71,7 +76,7 @@ class PosteriorPredictive:
         num_labels = self.network.get_buffer("fixed_logit").shape[0]
         width = sum(batches.features.widths.values()) + 4 * self._hidden()
         an_item = 4 * (draws * num_labels + width)
-        chunk = int(max(1, min(len(batches), memory_budget // max(1, an_item))))
+        chunk = int(max(LANES, memory_budget // max(1, an_item) // LANES * LANES))
         cached = self._cache(draws, memory_budget) if chunk < len(batches) else None
         base_rates = self._base_rate_draws(draws)
         for batch in batches.in_order(chunk):

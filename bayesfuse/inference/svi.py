@@ -157,15 +157,14 @@ class TrainingRun:
             took = time.perf_counter() - started
             row = Epoch(epoch, nll, kl, beta, -nll - kl, val.nll, val.macro_ap, took)
             self.history.append(row)
-            if on_epoch:
-                on_epoch(row)
             # a model from before β has reached its end is a model of another posterior
-            if validate is None or not self.annealing_has_ended(epoch):
-                continue
-            if val.nll < self.best_nll:
+            eligible = validate is not None and self.annealing_has_ended(epoch)
+            if eligible and val.nll < self.best_nll:
                 self.best_nll, self.best_epoch = val.nll, epoch
                 self.best_state = copy.deepcopy(self.state())
-            elif epoch - self.best_epoch >= settings.patience:
+            if on_epoch:
+                on_epoch(row)
+            if eligible and epoch - self.best_epoch >= settings.patience:
                 return "early"
         return "finished"
 

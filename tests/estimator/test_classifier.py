@@ -351,7 +351,7 @@ def test_the_memory_budget_changes_no_number(data, fitted, memory_budget):
         np.concatenate(chunks, axis=1), fitted.sample_proba(X), rtol=0, atol=1e-6
     )
     if memory_budget == 1:
-        assert {chunk.shape for chunk in chunks} == {(9, 1, 3)}
+        assert {chunk.shape[1] for chunk in chunks} <= {LANES, 50 % LANES}
 
 
 @pytest.mark.parametrize("num_items", [1, 7, 16, 33])

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bayesfuse import FusionClassifier
-from bayesfuse.errors import UserError
+from bayesfuse.errors import StorageError, UserError
 from bayesfuse.estimator.predictions import SCHEMA, iter_predictions, write_predictions
 from bayesfuse.inference import predictive
 
@@ -160,7 +160,7 @@ def test_a_relative_path(fitted, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("error", "raised"),
     [
-        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), UserError),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), StorageError),
         (KeyboardInterrupt(), KeyboardInterrupt),
     ],
 )
@@ -172,7 +172,7 @@ def test_whatever_happens_no_half_of_a_file_stays(fitted, tmp_path, error, raise
     with pytest.raises(raised) as caught:
         write_predictions(broken(), tmp_path / "P.parquet", {})
     assert list(tmp_path.iterdir()) == []
-    if raised is UserError:
+    if raised is StorageError:
         assert "No space left on device" in str(caught.value)
         assert "choose another --out" in str(caught.value)
 

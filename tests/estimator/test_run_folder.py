@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 
 from bayesfuse import FusionClassifier
 from bayesfuse.config import FitConfig
-from bayesfuse.errors import ConfigError, RunFolderError
+from bayesfuse.errors import ConfigError, RunFolderError, StorageError, UserError
 from bayesfuse.estimator.run_folder import (
     FILES,
     check_new_folder,
@@ -422,7 +422,7 @@ def test_parents_are_made(fitted, tmp_path):
 
 def test_a_parent_that_is_a_file(fitted, tmp_path):
     (tmp_path / "file").write_text("precious")
-    with pytest.raises(RunFolderError, match="Cannot write into"):
+    with pytest.raises(UserError, match="Cannot write into"):
         fitted.save(tmp_path / "file" / "run")
     assert (tmp_path / "file").read_text() == "precious"
 
@@ -445,7 +445,7 @@ def test_a_full_disk_leaves_nothing(fitted, tmp_path, monkeypatch, step):
         patch.setattr(owner, step, full)
         if step == "mkdir":
             patch.setattr("bayesfuse.estimator.run_folder.check_new_folder", lambda _: None)
-        with pytest.raises(RunFolderError, match=r"No space left on device\. Nothing was left"):
+        with pytest.raises(StorageError, match=r"No space left on device\. Nothing was left"):
             fitted.save(tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
     fitted.save(tmp_path / "run")
@@ -479,14 +479,14 @@ def tiny_disk(tmp_path) -> Iterator[Path]:
 
 def test_a_disk_that_is_too_small(tiny_disk):
     wide = classifier(hidden=200, classifier_hidden=200, epochs=1).fit(X, y)
-    with pytest.raises(RunFolderError, match=r"Cannot write the run folder .*No space left"):
+    with pytest.raises(StorageError, match=r"Cannot write the run folder .*No space left"):
         wide.save(tiny_disk / "run")
     assert list(tiny_disk.iterdir()) == []
 
 
 def test_a_disk_that_is_full_is_noticed_before_training(tiny_disk):
     (tiny_disk / "rubbish").write_bytes(b"\0" * 100_000)
-    with pytest.raises(RunFolderError, match=r"Cannot write into .*No space left.*make room"):
+    with pytest.raises(StorageError, match=r"Cannot write into .*No space left.*make room"):
         check_new_folder(tiny_disk / "run")
     assert [file.name for file in tiny_disk.iterdir()] == ["rubbish"]
 

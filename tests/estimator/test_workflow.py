@@ -21,7 +21,14 @@ from bayesfuse import FusionClassifier
 from bayesfuse.config import CatalogConfig, FitConfig
 from bayesfuse.data.demo import write_demo
 from bayesfuse.encoders.registry import load_encoders
-from bayesfuse.errors import CatalogError, ConfigError, FeatureError, RunFolderError, UserError
+from bayesfuse.errors import (
+    CatalogError,
+    ConfigError,
+    FeatureError,
+    RunFolderError,
+    StorageError,
+    UserError,
+)
 from bayesfuse.estimator import catalogs
 from bayesfuse.estimator.run_folder import FILES, read_environment, read_metrics
 from bayesfuse.estimator.workflow import (
@@ -296,7 +303,7 @@ def test_a_catalogue_that_is_not_there_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def rescued(error: pytest.ExceptionInfo[RunFolderError]) -> Path:
+def rescued(error: pytest.ExceptionInfo[StorageError]) -> Path:
     """Return where a message says that the run was saved."""
     words = str(error.value).split()
     path = Path(words[words.index("as") + 1])
@@ -314,7 +321,7 @@ def test_a_fit_is_not_lost_with_its_disk(table, tmp_path, monkeypatch):
         rename(source, target)
 
     monkeypatch.setattr(os, "rename", rename_elsewhere)
-    with pytest.raises(RunFolderError, match="No space left on device") as error:
+    with pytest.raises(StorageError, match="No space left on device") as error:
         fit_run(str(table), full / "run", config(**FLAGS, epochs=1))
     assert list(full.iterdir()) == []
     assert str(rescued(error)).startswith(str(tmp_path))
@@ -331,7 +338,7 @@ def test_a_fit_is_not_lost_with_a_disk_that_fills_up(table, tmp_path, monkeypatc
         pytest.skip("this machine does not let root mount a file system")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     try:
-        with pytest.raises(RunFolderError, match="No space left on device") as error:
+        with pytest.raises(StorageError, match="No space left on device") as error:
             fit_run(str(table), disk / "run", config(**FLAGS, epochs=1, hidden=200))
         assert list(disk.iterdir()) == []
     finally:

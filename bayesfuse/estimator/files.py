@@ -1,0 +1,87 @@
+"""Reading and writing the single files of a run folder, each checked."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from bayesfuse.errors import RunFolderError
+from bayesfuse.inference.history import Epoch
+
+FORMAT = "bayesfuse-run-1"
+"""What the metadata of `model.safetensors` call this kind of run folder."""
+
+
+def read_tensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Return the tensors and the metadata of a safetensors file.
+
+    Raises:
+        RunFolderError: If it is truncated, no safetensors file, or of another format.
+    """
+    try:
+        with safe_open(file, framework="pt") as opened:
+            metadata = dict(opened.metadata() or {})
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise RunFolderError(
+            f"{file} cannot be read ({error}): it is truncated or no safetensors file. Copy it "
+            "again from where it was fitted, or fit again."
+        ) from None
+    if metadata.get("format") != FORMAT:
+        raise RunFolderError(
+            f'{file} has the format "{metadata.get("format")}"; expected "{FORMAT}". Load it with '
+            "the version of bayesfuse that wrote it."
+        )
+    return tensors, metadata
+
+
+def write_json(file: Path, value: Mapping[str, Any]) -> None:
+    """Write an object as JSON; NaN and infinity are refused."""
+    file.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Return the object that a JSON file holds.
+
+    Raises:
+        RunFolderError: If the file cannot be read, or holds something else.
+    """
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(
+            f"{file} cannot be read ({error}): it is truncated or was edited. Copy it again from "
+            "where it was fitted, or fit again."
+        ) from None
+    if not isinstance(value, dict):
+        raise RunFolderError(f"{file} holds a {type(value).__name__}; expected an object.")
+    return value
+
+
+def write_history(history: tuple[Epoch, ...], file: Path) -> None:
+    """Write one row an epoch as CSV; what was not measured is an empty cell."""
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(Epoch._fields)
+        writer.writerows(["" if math.isnan(v) else v for v in row] for row in history)
+
+
+def read_history(file: Path) -> tuple[Epoch, ...]:
+    """Return the epochs of a CSV file.
+
+    Raises:
+        ValueError: If its columns are not those of `Epoch`, or a cell is no number.
+    """
+    with file.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.reader(stream))
+    if not rows or tuple(rows[0]) != Epoch._fields:
+        raise ValueError(f"history.csv has the columns {rows[:1]}")
+    numbers = [[math.nan if cell == "" else float(cell) for cell in row] for row in rows[1:]]
+    return tuple(Epoch(int(row[0]), *row[1:]) for row in numbers)
