@@ -16,6 +16,7 @@ from sklearn.exceptions import NotFittedError
 from bayesfuse import Catalog, FeatureTable, FusionClassifier
 from bayesfuse.config import ELBOS, GUIDES, PRIORS
 from bayesfuse.errors import ConfigError, FeatureError
+from bayesfuse.inference.predictive import LANES
 
 NUM_ITEMS = 140
 
