@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import wraps
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesfuse.config import CatalogConfig, Config, FitConfig, PredictConfig, TableConfig
-from bayesfuse.errors import BayesfuseError
+from bayesfuse.config import CatalogConfig, FitConfig, PredictConfig, TableConfig
+from bayesfuse.errors import UserError, write_error
+from bayesfuse.terminal import (
+    errors_to_exit_codes,
+    options_of,
+    rows_progress,
+    training_progress,
+    warn,
+    without_effect,
+)
 
 if TYPE_CHECKING:
     from bayesfuse.estimator.workflow import Run
-    from bayesfuse.inference.history import Epoch, Step
 
 app = typer.Typer(
     name="bayesfuse",
@@ -34,7 +38,7 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of 
 CatalogArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[CATALOG]",
+        metavar="CATALOG",
         help="Folder with catalog.toml, or a Parquet, CSV or JSON-lines file; the catalogue that "
         "the run was fitted on if left out.",
         show_default=False,
@@ -43,92 +47,13 @@ CatalogArgument = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
-def _warn(message: str) -> None:
-    typer.echo(f"Warning: {message}", err=True)
-
-
-def options_of(config: type[Config]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one flag for each field of a config, in place of its `flags` parameter.
-
-    The command gets `flags`: the fields that were given explicitly, and nothing else, so that a
-    file or a preset can fill the rest. Bad values and every error of bayesfuse end the command
-    with its message on stderr and its exit code.
-    """
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        hints = get_type_hints(command, include_extras=True)
-        own = [p for n, p in inspect.signature(command).parameters.items() if n != "flags"]
-        fields = {
-            name: typer.Option(
-                f"--{name.replace('_', '-')}",
-                help=field.description,
-                metavar=_metavar(field.annotation),
-                show_default=_shown(field.default),
-            )
-            for name, field in config.model_fields.items()
-        }
-
-        @wraps(command)
-        def wrapped(**given: Any) -> None:
-            flags = {name: given.pop(name) for name in fields}
-            flags = {name: value for name, value in flags.items() if value is not None}
-            with errors_to_exit_codes():
-                command(**given, flags=flags)
-
-        parameters = [p.replace(annotation=hints[p.name]) for p in own]
-        parameters += [
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[str | None, option],
-            )
-            for name, option in fields.items()
-        ]
-        wrapped.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer reads it
-            [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
-        )
-        wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
-        return wrapped
-
-    return decorate
-
-
-def _metavar(annotation: Any) -> str:
-    """Return what kind of value a field takes, in one word."""
-    words = str(annotation)
-    return "INTEGER" if annotation is int else "NUMBER" if "float" in words else "TEXT"
-
-
-def _shown(default: Any) -> str | bool:
-    """Return a default as a user would write it."""
-    if default is None:
-        return False
-    if isinstance(default, Mapping):
-        return ",".join(f"{name}={value}" for name, value in default.items())
-    return ",".join(default) if isinstance(default, tuple) else f"{default}"
-
-
-@contextmanager
-def errors_to_exit_codes() -> Iterator[None]:
-    """Turn errors of bayesfuse into a message on stderr and an exit code: 2 yours, 1 ours."""
-    try:
-        yield
-    except BayesfuseError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        typer.echo("Interrupted; nothing was written.", err=True)
-        raise typer.Exit(130) from None
-
-
 @app.command()
 @options_of(FitConfig)
 def fit(
     catalog: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CATALOG]",
+            metavar="CATALOG",
             help="Folder with catalog.toml, or a Parquet, CSV or JSON-lines file; the embedded "
             "demo catalogue if left out.",
             show_default=False,
@@ -143,11 +68,16 @@ def fit(
     flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
 ) -> None:
     """Fit the posterior of a fusion network and a classifier, and write a run folder."""
-    settings = FitConfig.resolve(flags, FitConfig.read_file(config) if config else None)
+    file = FitConfig.read_file(config) if config else {}
+    settings = FitConfig.resolve(flags, file, f"flags and {config}" if config else "flags")
+    _refuse_to_overwrite(out)
+    chosen = flags if config and config.suffix == ".json" else {**file, **flags}
+    for warning in without_effect(settings, chosen):  # a config.json names every setting
+        warn(warning)
     from bayesfuse.estimator.workflow import fit_run
 
-    with _progress(settings.epochs) as (on_step, on_epoch):
-        done = fit_run(catalog, out, settings, on_step=on_step, on_epoch=on_epoch, on_warning=_warn)
+    with training_progress(settings.epochs) as on_step:
+        done = fit_run(catalog, out, settings, on_step=on_step, on_warning=warn)
     result = done.classifier.result_
     summary = {
         "run": str(done.path),
@@ -155,6 +85,7 @@ def fit(
         "epochs": len(result.history),
         "best_epoch": result.best_epoch,
         "stopped": result.stopped,
+        "elbo": settings.elbo,
         "temperature": settings.temperature,
         "warnings": list(done.warnings),
         "val": None if done.evaluation is None else done.evaluation.to_dict(),
@@ -166,7 +97,7 @@ def fit(
         typer.echo(f"val: {done.evaluation}\n")
     typer.echo(
         f"Fitted in {done.seconds:.0f} s ({result.stopped} after {len(result.history)} epochs, "
-        f"epoch {result.best_epoch + 1} kept). Run folder: {done.path}"
+        f"epoch {result.best_epoch + 1} kept{_cold(settings)}). Run folder: {done.path}"
     )
 
 
@@ -182,6 +113,7 @@ def predict(
     flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
 ) -> None:
     """Predict tags with posterior draws: mean, spread, interval and mutual information."""
+    _refuse_to_overwrite(out)
     opened, options = _open(run, catalog, split, flags, labelled=False)
     from bayesfuse.estimator.predictions import iter_predictions, write_predictions
 
@@ -195,14 +127,16 @@ def predict(
         seed=seed,
         decision=options.decision,
     )
-    metadata = {"draws": draws, "seed": seed, "temperature": opened.config.temperature}
-    count = write_predictions(tables, out, {**metadata, "elbo": opened.config.elbo})
-    cold = "" if opened.config.temperature == 1 else f", temperature {opened.config.temperature:g}"
-    typer.echo(f"{len(rows):,} items, {count:,} rows, {draws} draws{cold}: {out}")
+    metadata = {"draws": draws, "seed": seed, "elbo": opened.config.elbo}
+    metadata |= {"temperature": opened.config.temperature}
+    with rows_progress(len(rows) * len(opened.classifier.label_names_)) as on_rows:
+        count = write_predictions(tables, out, metadata, on_rows)
+    how = _how(opened, draws)
+    typer.echo(f"{len(rows):,} items, {count:,} rows, {how}: {out}")
 
 
 @app.command()
-@options_of(PredictConfig)
+@options_of(PredictConfig, without="decision")
 def evaluate(
     run: RunArgument,
     catalog: CatalogArgument = None,
@@ -216,13 +150,12 @@ def evaluate(
 
     draws, seed = _draws(opened, options)
     scores = evaluate_run(opened, draws=draws, seed=seed)
-    temperature = opened.config.temperature
     if as_json:
-        about = {"split": split, "draws": draws, "seed": seed, "temperature": temperature}
+        about = {"split": split, "draws": draws, "seed": seed, "elbo": opened.config.elbo}
+        about |= {"temperature": opened.config.temperature}
         typer.echo(json.dumps({**about, **scores.to_dict()}))
         return
-    cold = "" if temperature == 1 else f", temperature {temperature:g}"
-    typer.echo(f"{opened.catalog.source}, {split}, {draws} posterior draws{cold}\n{scores}")
+    typer.echo(f"{opened.catalog.source}, {split}, {_how(opened, draws)}\n{scores}")
 
 
 @app.command()
@@ -238,12 +171,20 @@ def report(
     flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
 ) -> None:
     """Write one self-contained HTML page: what was fitted, how good, how sure, what to check."""
+    if out is not None:
+        _refuse_to_overwrite(out)
+    page = out or run / "report.html"  # the run's own report is made anew
     opened, options = _open(run, catalog, split, flags, labelled=True)
     from bayesfuse.report.collect import collect
     from bayesfuse.report.html import write
 
     draws, seed = _draws(opened, options)
-    page = write(collect(run, opened, split, draws, seed), out or run / "report.html")
+    found = collect(run, opened, split, draws, seed, options.decision)
+    try:
+        page.absolute().parent.mkdir(parents=True, exist_ok=True)
+        write(found, page)
+    except OSError as error:
+        raise write_error(page, error, "Make room or choose another --out.") from error
     typer.echo(f"Open {page}")
 
 
@@ -305,52 +246,36 @@ def _open(
         split=split,
         device=options.device,
         labelled=labelled,
-        on_warning=_warn,
+        on_warning=warn,
     )
     return opened, options
 
 
 def _draws(opened: Run, options: PredictConfig) -> tuple[int, int]:
-    draws = 1 if opened.config.elbo == "none" else options.draws or opened.config.draws
-    return draws, opened.config.seed if options.seed is None else options.seed
+    seed = opened.config.seed if options.seed is None else options.seed
+    if opened.config.elbo != "none":
+        return options.draws or opened.config.draws, seed
+    if options.draws is not None:
+        warn("--draws: no effect, since the run has no posterior (--elbo none).")
+    return 1, seed
 
 
-@contextmanager
-def _progress(
-    epochs: int,
-) -> Iterator[tuple[Callable[[Step], None] | None, Callable[[Epoch], None] | None]]:
-    """Show a progress bar on stderr; none when that is no terminal."""
-    if not sys.stderr.isatty():
-        yield None, None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+def _how(opened: Run, draws: int) -> str:
+    if opened.config.elbo == "none":
+        return "no posterior (--elbo none)"
+    return f"{draws} posterior draw{'s' if draws != 1 else ''}{_cold(opened.config)}"
 
-    columns = (
-        TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[scores]}"),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=False) as progress:
-        task = progress.add_task("fit", total=None, epoch=1, scores="")
 
-        def on_step(step: Step) -> None:
-            val = "" if step.val_nll != step.val_nll else f"  val NLL {step.val_nll:.4f}"
-            scores = f"NLL {step.nll:.3f}  KL {step.kl:.2f}  β {step.beta:.2f}{val}"
-            progress.update(
-                task, total=step.total, completed=step.done, epoch=step.epoch + 1, scores=scores
-            )
+def _cold(config: FitConfig) -> str:
+    """Say which temperature a posterior has, unless it is Bayes' own."""
+    cold = config.temperature != 1 and config.elbo != "none"
+    return f", temperature {config.temperature:g}" if cold else ""
 
-        yield on_step, None
+
+def _refuse_to_overwrite(path: Path) -> None:
+    """Say so before anything is read or computed; what writes the file looks again."""
+    if os.path.lexists(path):
+        raise UserError(f"{path} exists already and is left as it is. Choose another --out.")
 
 
 def main() -> None:

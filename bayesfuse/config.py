@@ -312,7 +312,7 @@ class FitConfig(ModelConfig, CatalogConfig):
         None, description="Encode raw images: statistics. Takes the place of features, if any."
     )
     preset: Annotated[str, _one_of("preset", tuple(PRESETS))] | None = Field(
-        None, description="A named set of settings that flags still override: pm-mo."
+        None, description="A named set of settings, pm-mo, that flags still override."
     )
 
     @classmethod

@@ -1,0 +1,207 @@
+"""What commands share: a flag for each setting, exit codes, warnings, progress bars."""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from bayesfuse.config import ELBOS, Config, FitConfig
+from bayesfuse.errors import BayesfuseError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from bayesfuse.inference.history import Step
+
+
+def warn(message: str) -> None:
+    """Print a warning on stderr."""
+    typer.echo(f"Warning: {message}", err=True)
+
+
+def options_of(
+    config: type[Config], without: str = ""
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one flag for each field of a config, in place of its `flags` parameter.
+
+    The command gets `flags`: the fields that were given explicitly, and nothing else, so that a
+    file or a preset can fill the rest. Bad values and every error of bayesfuse end the command
+    with its message on stderr and its exit code. The field `without` gets no flag.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(command, include_extras=True)
+        own = [p for n, p in inspect.signature(command).parameters.items() if n != "flags"]
+        fields = {
+            name: typer.Option(
+                f"--{name.replace('_', '-')}",
+                help=field.description,
+                metavar=_metavar(field.annotation),
+                show_default=_shown(field.default),
+            )
+            for name, field in config.model_fields.items()
+            if name != without
+        }
+
+        @wraps(command)
+        def wrapped(**given: Any) -> None:
+            flags = {name: given.pop(name) for name in fields}
+            flags = {name: value for name, value in flags.items() if value is not None}
+            with errors_to_exit_codes():
+                command(**given, flags=flags)
+
+        parameters = [p.replace(annotation=hints[p.name]) for p in own]
+        parameters += [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[str | None, option],
+            )
+            for name, option in fields.items()
+        ]
+        wrapped.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer reads it
+            [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+        )
+        wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
+        return wrapped
+
+    return decorate
+
+
+def _metavar(annotation: Any) -> str:
+    """Return what kind of value a field takes, in one word."""
+    words = set(re.findall(r"\w+", str(annotation)))
+    if "str" in words:
+        return "TEXT"
+    return "INTEGER" if "int" in words else "NUMBER"
+
+
+def _shown(default: Any) -> str | bool:
+    """Return a default as a user would write it."""
+    if default is None:
+        return False
+    if isinstance(default, Mapping):
+        return ",".join(f"{name}={value}" for name, value in default.items())
+    return ",".join(default) if isinstance(default, tuple) else f"{default}"
+
+
+@contextmanager
+def errors_to_exit_codes() -> Iterator[None]:
+    """Turn errors into a message on stderr and an exit code: 2 yours, 1 ours, 130 interrupted."""
+    try:
+        yield
+    except BayesfuseError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(error.exit_code) from None
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # whoever reads the pipe has had enough; typer ends quietly
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; nothing was written.", err=True)
+        raise typer.Exit(130) from None
+
+
+_ONLY_WITH: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    (
+        "elbo",
+        tuple(name for name in ELBOS if name != "none"),
+        (
+            *("parts", "prior", "prior_scale", "guide", "rank", "init_loc", "init_scale"),
+            *("temperature", "num_particles", "l1", "l2", "draws", "val_draws"),
+            *("learning_rate", "clip"),
+        ),
+    ),
+    ("elbo", ("annealed",), ("annealing", "beta_start", "annealing_epochs", "annealing_cycles")),
+    ("annealing", ("cyclical",), ("annealing_cycles",)),
+    ("guide", ("lowrank",), ("rank",)),
+    ("classifier", ("maxout",), ("classifier_hidden", "pieces")),
+)
+"""Which setting, at which of its values, some other settings are for."""
+
+
+def without_effect(settings: FitConfig, given: Mapping[str, Any]) -> list[str]:
+    """Return a sentence on settings that were given and change nothing beside the others.
+
+    Example:
+        >>> without_effect(FitConfig(guide="normal", rank=4), {"guide": "normal", "rank": 4})
+        ['--rank: no effect with --guide normal; for --guide lowrank only.']
+    """
+    found = []
+    for other, values, names in _ONLY_WITH:
+        idle = [f"--{name.replace('_', '-')}" for name in names if name in given]
+        got = getattr(settings, other)
+        if idle and got not in values:
+            only = ", ".join(values)
+            found.append(
+                f"{', '.join(idle)}: no effect with --{other} {got}; for --{other} {only} only."
+            )
+    return found
+
+
+@contextmanager
+def training_progress(epochs: int) -> Iterator[Callable[[Step], None] | None]:
+    """Yield what shows a training step on stderr; None when that is no terminal."""
+    with _bar("reading the catalogue") as bar:
+        if bar is None:
+            yield None
+            return
+        progress = bar
+
+        def on_step(step: Step) -> None:
+            val = "" if step.val_nll != step.val_nll else f"  val NLL {step.val_nll:.4f}"
+            progress.update(
+                progress.task_ids[0],
+                description=f"epoch {step.epoch + 1}/{epochs}",
+                total=step.total,
+                completed=step.done,
+                scores=f"NLL {step.nll:.3f}  KL {step.kl:.2f}  β {step.beta:.2f}{val}",
+            )
+
+        yield on_step
+
+
+@contextmanager
+def rows_progress(total: int) -> Iterator[Callable[[int], None] | None]:
+    """Yield what shows how many of `total` rows are done; None when stderr is no terminal."""
+    with _bar("predicting") as bar:
+        if bar is None:
+            yield None
+            return
+        progress = bar
+        yield lambda done: progress.update(
+            progress.task_ids[0], total=total, completed=done, scores=f"{done:,} of {total:,} rows"
+        )
+
+
+@contextmanager
+def _bar(description: str) -> Iterator[Progress | None]:
+    """Show a bar with one task and its field `scores`, and the time left."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[scores]}"),
+        # the bar gives way in a narrow terminal, not the time
+        TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
+        TextColumn("left", table_column=Column(no_wrap=True, min_width=4)),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        progress.add_task(description, total=None, scores="")
+        yield progress

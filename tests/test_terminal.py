@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import errno
+import io
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+import typer
+from pydantic import Field
+from typer.testing import CliRunner
+
+from bayesfuse.config import Config, FitConfig
+from bayesfuse.errors import BayesfuseError, CatalogError, ConfigError, UserError
+from bayesfuse.inference.history import Step
+from bayesfuse.terminal import (
+    errors_to_exit_codes,
+    options_of,
+    rows_progress,
+    training_progress,
+    warn,
+    without_effect,
+)
+
+
+class Toy(Config):
+    """A config of every kind of field."""
+
+    colour: str = Field("red", description="Which colour.")
+    half_life: float = Field(0.5, gt=0, description="In years.")
+    count: int | None = Field(None, description="How many.")
+    scales: float | str = Field(1.0, description="Or a word.")
+    names: tuple[str, ...] = Field(("a", "b"), description="Several.")
+    table: dict[str, float] = Field({"x": 1.0}, description="By name.")
+
+
+def toy(without: str = "") -> tuple[typer.Typer, list[dict[str, Any]]]:
+    """Return an app of one command, and the list of the flags that its calls were given."""
+    app, calls = typer.Typer(add_completion=False), []
+
+    @app.command()
+    @options_of(Toy, without=without)
+    def paint(
+        what: str, loud: Annotated[bool, typer.Option(help="Loud.")] = False, flags: Any = None
+    ) -> None:
+        """Paint."""
+        calls.append({"what": what, "loud": loud, **flags})
+        Toy.parse(flags, "flags")
+
+    return app, calls
+
+
+def test_only_what_was_given_is_passed_on() -> None:
+    app, calls = toy()
+    assert CliRunner().invoke(app, ["wall"]).exit_code == 0
+    assert CliRunner().invoke(app, ["wall", "--loud", "--half-life", "2"]).exit_code == 0
+    assert calls == [
+        {"what": "wall", "loud": False},
+        {"what": "wall", "loud": True, "half_life": "2"},
+    ]
+
+
+def test_help_shows_each_fields_kind_default_and_description() -> None:
+    shown = " ".join(
+        CliRunner().invoke(toy()[0], ["--help"], env={"COLUMNS": "200"}).stdout.split()
+    )
+    assert "--colour TEXT Which colour. [default: (red)]" in shown
+    assert "--half-life NUMBER In years. [default: (0.5)]" in shown
+    assert "--count INTEGER How many. --" in shown or "--count INTEGER How many. │" in shown
+    assert "--scales TEXT Or a word." in shown
+    assert "[default: (a,b)]" in shown
+    assert "[default: (x=1.0)]" in shown
+
+
+def test_a_field_without_a_flag_is_unknown() -> None:
+    app, calls = toy(without="colour")
+    result = CliRunner().invoke(app, ["wall", "--colour", "red"])
+    assert result.exit_code == 2
+    assert "--colour" in result.stderr
+    assert CliRunner().invoke(app, ["wall", "--count", "1"]).exit_code == 0
+    assert len(calls) == 1
+
+
+def test_a_bad_value_ends_with_its_message_on_stderr() -> None:
+    result = CliRunner().invoke(toy()[0], ["wall", "--half-life", "long", "--count", "0.5"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "Error: In the flags:\n"
+        "  - --half-life: expected a number; got 'long'.\n"
+        "  - --count: expected a whole number; got '0.5'.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (UserError("Mend it."), 2, "Error: Mend it.\n"),
+        (ConfigError("Unknown."), 2, "Error: Unknown.\n"),
+        (CatalogError("a.csv", ["One.", "Two."]), 2, "2 problems found.\n  - One.\n  - Two.\n"),
+        (BayesfuseError("The loss is nan."), 1, "Error: The loss is nan.\n"),
+        (OSError(errno.EACCES, "Permission denied", "run"), 1, "Permission denied: 'run'\n"),
+        (KeyboardInterrupt(), 130, "Interrupted; nothing was written.\n"),
+    ],
+)
+def test_errors_have_exit_codes(
+    error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as caught, errors_to_exit_codes():
+        raise error
+    assert caught.value.exit_code == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith(said)
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(errno.EPIPE, "Broken pipe"), TypeError("bug")])
+def test_a_closed_pipe_and_a_bug_are_not_hidden(error: Exception) -> None:
+    with pytest.raises(type(error)), errors_to_exit_codes():
+        raise error
+
+
+def test_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    warn("Take care.")
+    assert capsys.readouterr() == ("", "Warning: Take care.\n")
+
+
+# ---- settings without effect ----
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"elbo": "none", "prior": "normal", "draws": 8}, ["--prior, --draws: no effect with"]),
+        ({"elbo": "meanfield", "annealing_epochs": 3}, ["--annealing-epochs: no effect with"]),
+        ({"annealing": "linear", "annealing_cycles": 3}, ["for --annealing cyclical only."]),
+        ({"guide": "normal", "rank": 3}, ["--rank: no effect with --guide normal"]),
+        ({"classifier": "linear", "pieces": 3}, ["--pieces: no effect with --classifier linear"]),
+        ({"elbo": "none", "beta_start": 0, "rank": 2}, ["--rank", "--beta-start", "--rank"]),
+    ],
+)
+def test_settings_without_effect_are_told(given: dict[str, Any], said: list[str]) -> None:
+    found = without_effect(FitConfig(**given), given)
+    assert len(found) == len(said)
+    assert all(words in sentence for words, sentence in zip(said, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"elbo": "none", "fusion": "gmu", "dropout": 0.1, "classifier_learning_rate": 0.1},
+        {"elbo": "trace", "prior_scale": 0.1, "temperature": 0.5, "num_particles": 2},
+        {"guide": "lowrank", "rank": 3},
+        {"annealing": "cyclical", "annealing_cycles": 3, "beta_start": 0},
+    ],
+)
+def test_settings_with_an_effect_are_not(given: dict[str, Any]) -> None:
+    assert without_effect(FitConfig(**given), given) == []
+
+
+# ---- progress ----
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("progress", [lambda: training_progress(3), lambda: rows_progress(3)])
+def test_no_terminal_no_progress(
+    progress: Callable[[], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with progress() as shown:
+        assert shown is None
+    assert capsys.readouterr() == ("", "")
+
+
+def terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Make stderr a terminal, for the rest of the test (pytest sets its own before)."""
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    return stream
+
+
+def test_training_shows_where_it_is_and_how_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of_80_columns(monkeypatch)
+    with training_progress(40) as on_step:
+        assert on_step is not None
+        on_step(Step(7, 80, 2, 3.25, 1234.5, 0.5, float("nan")))
+        on_step(Step(8, 80, 3, 2.5, 1233.25, 0.75, 0.5678))
+    last = [line for line in terminal.getvalue().splitlines() if "epoch 4/40" in line][-1]
+    for part in ("NLL 2.500", "KL 1233.25", "β 0.75", "val NLL 0.5678", "left"):
+        assert part in last
+    assert "nan" not in terminal.getvalue()
+    assert "…" not in terminal.getvalue()  # it fits into 80 columns
+
+
+def test_predicting_shows_the_rows_that_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of_80_columns(monkeypatch)
+    with rows_progress(12_000) as on_rows:
+        assert on_rows is not None
+        on_rows(3_000)
+    assert "3,000 of 12,000 rows" in terminal.getvalue()
+    assert "predicting" in terminal.getvalue()
