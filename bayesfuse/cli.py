@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesfuse.config import CatalogConfig, FitConfig, PredictConfig, TableConfig
-from bayesfuse.errors import UserError, write_error
+from bayesfuse.config import SPLITS, CatalogConfig, FitConfig, PredictConfig, TableConfig
+from bayesfuse.errors import ConfigError, UserError, unknown_option, write_error
 from bayesfuse.terminal import (
     errors_to_exit_codes,
     options_of,
@@ -234,6 +234,11 @@ def _open(
     run: Path, catalog: str | None, split: str, flags: Mapping[str, Any], *, labelled: bool
 ) -> tuple[Run, PredictConfig]:
     options = PredictConfig.parse(flags, "flags")
+    if split not in SPLITS:
+        raise ConfigError(
+            f"In --split: {unknown_option('split', split, SPLITS)} (The column of the split is "
+            "--split-column here.)"
+        )
     from bayesfuse.estimator.workflow import open_run
 
     reading = options.model_dump(include=set(TableConfig.model_fields) & set(flags))
