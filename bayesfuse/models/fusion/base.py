@@ -19,9 +19,9 @@ class Fusion(nn.Module, ABC):
     .. math:: a_m = \begin{cases} W_m x_m + b_m & \text{if modality } m \text{ was observed} \\
         \text{absent}_m & \text{otherwise} \end{cases}
 
-    The rule turns the pre-activations :math:`a_m` into the output. Because `absent` is a parameter
-    like any other, a prior over it stays wide when training never left that modality out: a missing
-    modality then shows as a wider posterior predictive, not as a silent zero. What stands in
+    The rule turns the pre-activations :math:`a_m` into the output. `absent` is a parameter like any
+    other: given a prior and a guide that starts as wide as it, a modality that training never left
+    out shows, when it is missing, as a wider predictive, not as a silent zero. What stands in
     `inputs` where a modality was not observed, NaN and infinity included, changes neither the
     output nor any gradient.
 
