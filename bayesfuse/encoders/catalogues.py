@@ -123,9 +123,8 @@ def _kind_of(cells: RawColumn) -> Kind:
 
 def _no_encoder(modality: str, kind: Kind) -> str:
     names = [name for name, encoder in ENCODERS.items() if encoder.kind == kind]
-    flag = f"--{modality}-encoder" if modality in ("text", "image") else "an encoder for it"
+    flag = f"pass --{modality}-encoder {names[0]}, or " if modality in ("text", "image") else ""
     return (
-        f'Modality "{modality}" has raw {kind} cells, no features and no encoder; pass '
-        f'{flag} {names[0]}, or write encoder = "{names[0]}" below [modalities.{modality}] in '
-        "catalog.toml."
+        f'Modality "{modality}" has raw {kind} cells, no features and no encoder; {flag}'
+        f'write encoder = "{names[0]}" below [modalities.{modality}] in catalog.toml.'
     )

@@ -22,7 +22,7 @@ DEMO = "demo"
 
 
 def read_catalog(
-    source: str | None, config: CatalogConfig, *, require_labels: bool = True, seed: int = 0
+    source: str | None, config: CatalogConfig, *, require_labels: bool = True
 ) -> Catalog:
     """Read a catalogue; the embedded demo catalogue if `source` is None or `"demo"`.
 
@@ -40,7 +40,6 @@ def read_catalog(
         **{name: value for name, value in options.items() if value is not None},
         features=_feature_files(config.features),
         require_labels=require_labels,
-        seed=seed,
     )
     return _only(catalog, config.modalities)
 

@@ -19,8 +19,8 @@ FORMAT = "bayesfuse-run-1"
 """What the metadata of `model.safetensors` call this kind of run folder."""
 
 
-def read_tensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Return the tensors and the metadata of a safetensors file.
+def read_tensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Return the tensors of a safetensors file, and what its metadata tell of the model.
 
     Raises:
         RunFolderError: If it is truncated, no safetensors file, or of another format.
@@ -34,12 +34,13 @@ def read_tensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
             f"{file} cannot be read ({error}): it is truncated or no safetensors file. Copy it "
             "again from where it was fitted, or fit again."
         ) from None
-    if metadata.get("format") != FORMAT:
+    if FORMAT not in metadata:
         raise RunFolderError(
-            f'{file} has the format "{metadata.get("format")}"; expected "{FORMAT}". Load it with '
-            "the version of bayesfuse that wrote it."
+            f'{file} has the format "{", ".join(metadata) or "none"}"; expected "{FORMAT}". Load '
+            "it with the version of bayesfuse that wrote it."
         )
-    return tensors, metadata
+    about: dict[str, Any] = json.loads(metadata[FORMAT])
+    return tensors, about
 
 
 def write_json(file: Path, value: Mapping[str, Any]) -> None:
@@ -83,5 +84,7 @@ def read_history(file: Path) -> tuple[Epoch, ...]:
         rows = list(csv.reader(stream))
     if not rows or tuple(rows[0]) != Epoch._fields:
         raise ValueError(f"history.csv has the columns {rows[:1]}")
+    if any(len(row) != len(Epoch._fields) for row in rows):
+        raise ValueError("a row of history.csv is cut short")
     numbers = [[math.nan if cell == "" else float(cell) for cell in row] for row in rows[1:]]
     return tuple(Epoch(int(row[0]), *row[1:]) for row in numbers)

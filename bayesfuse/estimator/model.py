@@ -16,6 +16,7 @@ from bayesfuse.inference.annealing import AnnealingSchedule
 from bayesfuse.inference.guides import Guide, make_guide
 from bayesfuse.inference.history import SVISettings
 from bayesfuse.inference.lifting import LiftedModule, lift
+from bayesfuse.inference.patterns import check_patterns
 from bayesfuse.inference.predictive import PosteriorPredictive
 from bayesfuse.inference.priors import Prior
 from bayesfuse.inference.seeding import seeded
@@ -115,6 +116,8 @@ def build_model(
         ConfigError: If a name or a number does not fit.
     """
     device = choose_device(config.device)
+    norms = _default_patterns("feature_norm")
+    check_patterns(config.feature_norm, list(widths), "feature norm", norms)
     with seeded(config.seed):
         network = FusionNetwork(
             widths,
@@ -129,6 +132,8 @@ def build_model(
         if config.elbo == "none":
             return BayesianModel(network.to(device), None, None, num_items)
         lifted = lift(network, Prior(config.prior, config.prior_scale), config.parts)
+        names = [site.name for site in lifted.sites]
+        check_patterns(config.init_scale, names, "init scale", _default_patterns("init_scale"))
         guide = make_guide(
             lifted,
             config.guide,
@@ -171,6 +176,11 @@ def svi_settings(config: ModelConfig, device: torch.device) -> SVISettings:
         config.annealing_cycles,
     )
     return SVISettings(**same, annealing=annealing, precision=choose_precision(config, device))
+
+
+def _default_patterns(field: str) -> tuple[str, ...]:
+    """Return the patterns of a setting's default, which need not match anything."""
+    return tuple(ModelConfig.model_fields[field].default)
 
 
 _SAME = (

@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import secrets
+import shlex
 import shutil
 import sys
 import tempfile
@@ -171,7 +172,7 @@ def load_run(kind: type[FusionClassifier], path: Path, device: str = "auto") -> 
     )
     labels = read_json(path / "labels.json")
     metrics = read_json(path / "metrics.json")
-    tensors, metadata = read_tensors(path / "model.safetensors")
+    tensors, about = read_tensors(path / "model.safetensors")
     classifier = kind(**model_config.model_dump())
     try:
         classifier.label_names_ = tuple(labels["labels"])
@@ -180,14 +181,14 @@ def load_run(kind: type[FusionClassifier], path: Path, device: str = "auto") -> 
         classes = labels["classes"]
         classifier.binary_classes_ = None if classes is None else np.array(classes)
         classifier.classes_ = np.array(labels["labels"] if classes is None else classes)
-        widths: dict[str, int] = json.loads(metadata["widths"])
-        num_items = int(metadata["num_items"])
-        columns = json.loads(metadata["columns"])
+        widths: dict[str, int] = about["widths"]
+        num_items = int(about["num_items"])
+        columns = about["columns"]
         if columns is not None:
             classifier.columns_ = columns
             classifier.modalities = columns
             classifier.n_features_in_ = sum(map(len, columns.values()))
-        feature_names = json.loads(metadata.get("feature_names", "null"))
+        feature_names = about["feature_names"]
         if feature_names is not None:
             classifier.feature_names_in_ = np.array(feature_names, object)
         told = {
@@ -202,6 +203,11 @@ def load_run(kind: type[FusionClassifier], path: Path, device: str = "auto") -> 
             str(metrics["stopped"]),
             bool(metrics["annealed"]),
         )
+        if not 0 <= result.best_epoch < len(result.history):
+            raise ValueError(
+                f"history.csv has {len(result.history)} epochs, and epoch {result.best_epoch} is "
+                "said to be the best"
+            )
     except (KeyError, TypeError, ValueError) as error:
         raise RunFolderError(
             f"The run folder {path} is not complete ({error!r}). Copy it again from where it was "
@@ -271,7 +277,7 @@ def _environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: version(name) for name in PACKAGES},
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
 
 
@@ -280,11 +286,11 @@ def _write_model(classifier: FusionClassifier, file: Path) -> None:
     tensors = {n: t.detach().cpu().contiguous() for n, t in model.tensors().items()}
     columns = getattr(classifier, "columns_", None)
     names = getattr(classifier, "feature_names_in_", None)
-    metadata = {
-        "format": FORMAT,
-        "widths": json.dumps(model.network.standardise.widths),
-        "num_items": str(model.num_items),
-        "columns": json.dumps(columns),
-        "feature_names": json.dumps(None if names is None else list(names)),
+    about = {
+        "widths": model.network.standardise.widths,
+        "num_items": model.num_items,
+        "columns": columns,
+        "feature_names": None if names is None else list(names),
     }
-    save_file(tensors, file, metadata)
+    # one key, since safetensors writes several in an order that differs from run to run
+    save_file(tensors, file, {FORMAT: json.dumps(about)})

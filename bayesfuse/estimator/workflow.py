@@ -21,6 +21,7 @@ from bayesfuse.encoders.registry import load_encoders, save_encoders
 from bayesfuse.errors import ConfigError, RunFolderError, StorageError, UserError
 from bayesfuse.estimator.catalogs import DEMO, options_as_fitted, read_catalog
 from bayesfuse.estimator.classifier import FusionClassifier
+from bayesfuse.estimator.model import choose_device
 from bayesfuse.estimator.run_folder import (
     check_new_folder,
     read_config,
@@ -94,8 +95,9 @@ def fit_run(
     """
     started = time.perf_counter()
     check_new_folder(out)
+    choose_device(config.device)
     warn = on_warning or (lambda _: None)
-    catalog = read_catalog(source, config, seed=config.seed)
+    catalog = read_catalog(source, config)
     catalog, encoders = encode_catalog(catalog, _wanted_encoders(config))
     for warning in catalog.warnings:
         warn(warning)
@@ -122,6 +124,7 @@ def fit_run(
             environment={
                 "catalog": _absolute(catalog.source),
                 "warnings": warnings,
+                "encoders": {modality: encoder.name for modality, encoder in encoders.items()},
             },
             extra=lambda folder: save_encoders(folder, encoders) if encoders else None,
         )
@@ -167,8 +170,14 @@ def open_run(
     source = recorded_catalog(path) if source is None else source
     same = isinstance(fitted_on, str) and _absolute(source) == fitted_on
     options, notes = options_as_fitted(source, options, config, same=same)
-    catalog = read_catalog(source, options, require_labels=False, seed=config.seed)
+    catalog = read_catalog(source, options, require_labels=False)
     encoders = load_encoders(path)
+    lost = [name for name in read_environment(path).get("encoders", {}) if name not in encoders]
+    if lost:
+        raise RunFolderError(
+            f"The run folder {path} lacks the encoders of {', '.join(lost)}: encoders.json and "
+            "encoders.safetensors. Copy it again from where it was fitted, or fit again."
+        )
     if encoders:
         catalog = apply_encoders(catalog, encoders)
     notes += [

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from bayesfuse.inference.local_params import LocalParamsModule, with_local_params
+from bayesfuse.inference.patterns import check_patterns
 from bayesfuse.inference.priors import Prior, SitePrior
 from bayesfuse.inference.sites import WeightSite, find_sites
 
@@ -109,7 +110,7 @@ def lift(
         The Pyro module; its sites are named after the parameters.
 
     Raises:
-        ConfigError: If a part names nothing, or a prior scale fits no site.
+        ConfigError: If a part names nothing, a site has no prior scale, or a scale no site.
 
     Example:
         >>> import torch
@@ -123,7 +124,9 @@ def lift(
     Reference: Armitage et al. 2020 (PM+MO), sec. 3.1: Laplace weights and biases in the fusion
     module; here for any part of any module.
     """
-    return LiftedModule(module, find_sites(module, parts), prior or Prior())
+    prior, sites = prior or Prior(), find_sites(module, parts)
+    check_patterns(prior.scale, [site.name for site in sites], "prior scale")
+    return LiftedModule(module, sites, prior)
 
 
 __all__ = ["LiftedModule", "Prior", "SitePrior", "WeightSite", "lift"]

@@ -152,16 +152,20 @@ class TrainingRun:
                     on_step(Step(self.step, self.total_steps, epoch, nll, kl, beta, val.nll))
             nll = sum(nlls) / len(self.train)
             kl = self.kl()
+            if not math.isfinite(nll + kl):
+                raise TrainingError(self.diagnosis(epoch, nll + kl, nll))
             if validate is not None:
                 val = validate()
             took = time.perf_counter() - started
             row = Epoch(epoch, nll, kl, beta, -nll - kl, val.nll, val.macro_ap, took)
-            self.history.append(row)
             # a model from before β has reached its end is a model of another posterior
             eligible = validate is not None and self.annealing_has_ended(epoch)
-            if eligible and val.nll < self.best_nll:
-                self.best_nll, self.best_epoch = val.nll, epoch
-                self.best_state = copy.deepcopy(self.state())
+            better = eligible and val.nll < self.best_nll
+            # copied first, so that Ctrl-C meets an epoch that is told and kept, or neither
+            state = copy.deepcopy(self.state()) if better else self.best_state
+            self.history.append(row)
+            if better:
+                self.best_state, self.best_nll, self.best_epoch = state, val.nll, epoch
             if on_epoch:
                 on_epoch(row)
             if eligible and epoch - self.best_epoch >= settings.patience:
@@ -228,7 +232,8 @@ class TrainingRun:
     def kl(self) -> float:
         if self.objective is None:
             return 0.0
-        with torch.no_grad():
+        # unchecked: a scale that has collapsed to 0 is for `diagnosis` to tell
+        with torch.no_grad(), pyro.validation_enabled(False):
             return float(self.objective.kl())
 
     def penalty(self) -> Tensor | None:
@@ -252,7 +257,7 @@ class TrainingRun:
         """Say where a loss that is not finite came from, and what to try."""
         where = "in the likelihood, at the site y" if not math.isfinite(nll) else "in the KL"
         if self.guide is not None and self.lifted is not None:
-            with torch.no_grad():
+            with torch.no_grad(), pyro.validation_enabled(False):
                 for part in (self.guide.locations(), self.guide.scales()):
                     for name, value in part.items():
                         if not bool(torch.isfinite(value).all()):

@@ -218,7 +218,8 @@ def test_a_settings_file_with_mistakes(
     ("flags", "said"),
     [
         (["--parts", "fusoin"], 'No parameters in the part "fusoin"'),
-        (["--prior-scale", "nosuch.*=0.1"], 'No prior scale for "fusion.text.weight"'),
+        (["--prior-scale", "nosuch.*=0.1"], 'given for "nosuch.*", which matches none of'),
+        (["--prior-scale", "fusion.image.*=0.1"], 'No prior scale for "fusion.text.weight"'),
     ],
 )
 def test_names_within_the_network(

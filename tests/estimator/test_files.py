@@ -60,10 +60,10 @@ def test_history_with_other_columns(tmp_path: Path) -> None:
 
 def test_tensors_come_back_and_a_cut_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
-    save_file({"w": torch.arange(6.0)}, file, {"format": FORMAT, "widths": "{}"})
-    tensors, metadata = read_tensors(file)
+    save_file({"w": torch.arange(6.0)}, file, {FORMAT: '{"widths": {}}'})
+    tensors, about = read_tensors(file)
     assert tensors["w"].tolist() == [0, 1, 2, 3, 4, 5]
-    assert metadata["widths"] == "{}"
+    assert about == {"widths": {}}
     file.write_bytes(file.read_bytes()[:-5])
     with pytest.raises(RunFolderError, match="truncated or no safetensors file"):
         read_tensors(file)
@@ -71,6 +71,6 @@ def test_tensors_come_back_and_a_cut_file_is_refused(tmp_path: Path) -> None:
 
 def test_tensors_of_another_format(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
-    save_file({"w": torch.zeros(1)}, file, {"format": "else"})
+    save_file({"w": torch.zeros(1)}, file, {"else": "1"})
     with pytest.raises(RunFolderError, match='has the format "else"; expected'):
         read_tensors(file)

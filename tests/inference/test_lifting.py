@@ -182,7 +182,9 @@ def test_the_defaults_are_the_papers(make_fused: Callable[..., Any]) -> None:
 def test_mistakes_leave_the_module_as_it_was() -> None:
     module = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
     with pytest.raises(ConfigError, match="No prior scale"):
-        lift(module, Prior("laplace", {"1.*": 0.1}), parts=["0"])
+        lift(module, Prior("laplace", {"0.weight": 0.1}), parts=["0"])
+    with pytest.raises(ConfigError, match=r'"1\.\*", which matches none of 0\.weight, 0\.bias'):
+        lift(module, Prior("laplace", {"1.*": 0.1, "*": 0.2}), parts=["0"])
     with pytest.raises(ConfigError, match='part "2"'):
         lift(module, parts=["0", "2"])
     assert all(p.requires_grad for p in module.parameters())
