@@ -40,6 +40,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "init_scale=0.02": {"init_scale": 0.02},
     "init_scale=0.05": {"init_scale": 0.05},
     "init_scale=0.1": {"init_scale": 0.1},
+    "prior_scale=0.02, init_scale=prior": {"prior_scale": 0.02, "init_scale": "prior"},
     "feature_norm=6": {"feature_norm": 6.0},
     "feature_norm=none": {"feature_norm": None},
     "dropout=0.2": {"dropout": 0.2},

@@ -265,7 +265,8 @@ def _rows(catalog: Catalog, split: str | None, labelled: bool) -> NDArray[np.int
     if labelled:
         rows = rows[catalog.labelled[rows]]
     if not len(rows):
-        counts = {name: len(catalog.rows(name)) for name in ("train", "val", "test")}
+        of = catalog.labelled_rows if labelled else catalog.rows
+        counts = {name: len(of(name)) for name in ("train", "val", "test")}
         what = "labelled items" if labelled else "items"
         raise UserError(
             f'{catalog.source} has no {what} in the split "{split}"; it has '
