@@ -28,7 +28,7 @@ def read_tensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         with safe_open(file, framework="pt") as opened:
             metadata = dict(opened.metadata() or {})
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # no mapping
     except (SafetensorError, OSError) as error:
         raise RunFolderError(
             f"{file} cannot be read ({error}): it is truncated or no safetensors file. Copy it "

@@ -193,7 +193,7 @@ class TrainingRun:
         if not math.isfinite(value):
             raise TrainingError(self.diagnosis(epoch, value, nll_value))
         penalty = self.penalty()
-        (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
+        (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]  # torch's
         self.optimisers.step()
         if settings.max_norm is not None:
             self.project()

@@ -34,3 +34,11 @@ def test_no_attribute_of_a_torch_module_is_left_free() -> None:
     taken = {name for name in public if not modality_name_problems([name])}
     assert taken == set()
     assert "text" not in RESERVED_MODALITY_NAMES
+
+
+def test_whatever_a_network_refuses_a_catalogue_refuses() -> None:
+    from bayesfuse.models.inputs import RESERVED_NAMES
+
+    usable = {name for name in RESERVED_NAMES if name.isidentifier() and name[0].islower()}
+    refused = {name for name in usable if modality_name_problems([name])}
+    assert refused == usable
