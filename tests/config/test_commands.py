@@ -1,24 +1,20 @@
 from __future__ import annotations
 
 import json
-import math
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from bayesfuse import config as module
 from bayesfuse.config import (
     DECISIONS,
     PRECISIONS,
     PRESETS,
+    Config,
+    EncodeConfig,
     FitConfig,
-    ModelConfig,
     PredictConfig,
 )
 from bayesfuse.errors import ConfigError
@@ -36,6 +32,9 @@ def scales(*options: str) -> st.SearchStrategy[Any]:
     one = positive | st.sampled_from(options)
     return one | st.dictionaries(words, one, min_size=1, max_size=3)
 
+
+value = st.booleans() | st.integers(0, 9) | st.floats(0, 9) | words
+settings = st.dictionaries(words, value, min_size=1, max_size=3)
 
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "fusion": st.sampled_from(module.FUSIONS),
@@ -73,6 +72,19 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "empty_labels": st.sampled_from([None, "unknown", "none"]),
     "text_encoder": st.sampled_from([None, "tfidf"]),
     "image_encoder": st.sampled_from([None, "statistics"]),
+    "tabular": st.none() | names,
+    "categories": st.none() | names,
+    "languages": st.none() | names,
+    "pooling": st.sampled_from([None, *module.POOLINGS]),
+    "long_texts": st.sampled_from([None, *module.LONG_TEXTS]),
+    "encoder_precision": st.sampled_from(module.ENCODER_PRECISIONS),
+    "max_length": st.none() | st.integers(4, 512),
+    "image_weights": st.none() | words,
+    "encoded": st.none() | words,
+    **dict.fromkeys(["image_args", "preprocessing"], st.none() | settings),
+    "encode_batch_size": counts,
+    "workers": st.none() | st.integers(0, 9),
+    "strict": st.booleans(),
 }
 valid = st.fixed_dictionaries({}, optional=FIELDS)
 
@@ -121,130 +133,6 @@ def test_what_is_left_out_has_its_default(values: dict[str, Any]) -> None:
         assert getattr(made, name) == getattr(default, name)
 
 
-def test_a_default_cannot_be_changed_by_whom_it_was_given_to() -> None:
-    assert isinstance(FitConfig().init_scale, dict)
-    FitConfig().init_scale["*"] = 7.0  # type: ignore[index]
-    assert FitConfig().init_scale["*"] != 7.0  # type: ignore[index]
-    with pytest.raises(ValidationError, match="frozen"):
-        FitConfig().hidden = 3  # type: ignore[misc]
-
-
-# ---- what the command line writes as text ----
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("0.1", 0.1),
-        ("fan-in", "fan-in"),
-        ("learned", "learned"),
-        (2, 2.0),
-        ("fusion.text.*=0.1, *=fan-in", {"fusion.text.*": 0.1, "*": "fan-in"}),
-        ({"*": "0.3"}, {"*": 0.3}),
-    ],
-)
-def test_prior_scales_are_read_from_text(text: object, value: object) -> None:
-    assert ModelConfig.parse({"prior_scale": text}).prior_scale == value
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("6", 6.0), ("none", None), ("image=3,*=6", {"image": 3.0, "*": 6.0}), (None, None)],
-)
-def test_feature_norms_are_read_from_text(text: object, value: object) -> None:
-    assert ModelConfig.parse({"feature_norm": text}).feature_norm == value
-
-
-def test_names_are_read_from_text() -> None:
-    made = FitConfig.parse({"modalities": "text, image", "parts": "fusion"})
-    assert made.modalities == ("text", "image")
-    assert made.parts == ("fusion",)
-
-
-def test_initial_scales_are_read_from_text() -> None:
-    made = ModelConfig.parse({"init_scale": "fusion.absent.*=prior,*=0.01"})
-    assert made.init_scale == {"fusion.absent.*": "prior", "*": 0.01}
-
-
-# ---- mistakes ----
-
-
-def test_all_mistakes_are_collected() -> None:
-    wrong = {
-        "fusoin": "gmu",
-        "fusion": "gum",
-        "elbo": "anealed",
-        "hidden": 0,
-        "dropout": 1.0,
-        "learning_rate": "fast",
-        "prior_scale": "fanin",
-        "init_scale": -0.1,
-        "colour": "blue",
-    }
-    with pytest.raises(ConfigError) as caught:
-        FitConfig.parse(wrong, "file settings.toml")
-    head, *lines = str(caught.value).splitlines()
-    assert head == "In the file settings.toml:"
-    assert len(lines) == len(wrong)
-    for words_of_one in (
-        'unknown setting "fusoin". Did you mean "fusion"?',
-        'Unknown fusion rule "gum"; expected one of concat, gmu, mixing. Did you mean "gmu"?',
-        'Unknown ELBO "anealed"; expected one of annealed, meanfield, none, rao-blackwell, trace.',
-        "--hidden: expected at least 1; got 0.",
-        "--dropout: expected less than 1; got 1.0.",
-        "--learning-rate: expected a number; got 'fast'.",
-        "'fanin' is no prior scale; expected a number > 0, fan-in, learned, or PATTERN=SCALE",
-        'Did you mean "fan-in"?',
-        "-0.1 is no initial scale; expected a number > 0, prior, or PATTERN=SCALE",
-        'unknown setting "colour".',
-    ):
-        assert words_of_one in str(caught.value)
-    assert caught.value.exit_code == 2
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *[(name, "nonsense") for name in ("fusion", "classifier", "prior", "guide", "elbo")],
-        *[(name, "nonsense") for name in ("annealing", "learning_rate_decay", "decision")],
-        *[(name, "nonsense") for name in ("precision", "preset")],
-        *[(name, 0) for name in ("hidden", "pieces", "rank", "epochs", "draws", "patience")],
-        *[(name, math.nan) for name in ("l1", "learning_rate", "temperature", "prior_scale")],
-        *[(name, math.inf) for name in ("l2", "annealing_epochs", "clip", "init_scale")],
-        *[(name, -0.1) for name in ("beta_start", "dropout", "weight_decay", "max_norm", "l1")],
-        ("batch_size", 1),
-        ("modality_dropout", 1),
-        ("seed", -1),
-        ("feature_norm", 0),
-        ("feature_norm", {"*": -1}),
-        ("prior_scale", {"*": 0}),
-    ],
-)
-def test_values_out_of_range_are_refused_by_name(name: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=f"--{name.replace('_', '-')}: "):
-        FitConfig.parse({name: value})
-
-
-def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"Cannot read the settings .*none\.toml"):
-        FitConfig.read_file(tmp_path / "none.toml")
-    with pytest.raises(ConfigError, match="Cannot read the settings"):
-        FitConfig.read_file(tmp_path)
-    for name, content in (("a.toml", b"hidden = = 3"), ("b.json", b"{'hidden': 3}")):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(ConfigError, match=rf"{name} is not valid"):
-            FitConfig.read_file(tmp_path / name)
-    (tmp_path / "c.toml").write_bytes(b'id = "\xff\xfe"')
-    with pytest.raises(ConfigError, match=r"c\.toml"):
-        FitConfig.read_file(tmp_path / "c.toml")
-    (tmp_path / "d.json").write_text("[1, 2]")
-    with pytest.raises(ConfigError, match="holds a list; expected settings by name"):
-        FitConfig.read_file(tmp_path / "d.json")
-
-
-# ---- presets, files and flags ----
-
-
 def test_flags_come_before_the_file_the_preset_and_the_defaults() -> None:
     preset = PRESETS["pm-mo"]
     assert FitConfig().hidden != preset["hidden"]
@@ -279,36 +167,8 @@ def test_an_unknown_preset_is_a_mistake_among_others() -> None:
         FitConfig.resolve({"preset": "pmmo", "hiden": 3})
 
 
-# ---- names are those of the registries ----
-
-
-def test_names_are_those_of_the_registries() -> None:
-    from bayesfuse.inference.annealing import SCHEDULES
-    from bayesfuse.inference.elbo import ELBOS
-    from bayesfuse.inference.guides import GUIDES
-    from bayesfuse.inference.optimisers import DECAYS
-    from bayesfuse.inference.priors import PRIORS
-    from bayesfuse.models import CLASSIFIERS, FUSIONS
-
-    assert set(module.FUSIONS) == set(FUSIONS)
-    assert set(module.CLASSIFIERS) == set(CLASSIFIERS)
-    assert set(module.PRIORS) == set(PRIORS)
-    assert set(module.GUIDES) == set(GUIDES)
-    assert set(module.ELBOS) == {*ELBOS, "none"}
-    assert set(module.SCHEDULES) == set(SCHEDULES)
-    assert set(module.DECAYS) == set(DECAYS)
-
-
-@pytest.mark.parametrize("cls", [FitConfig, PredictConfig])
-def test_every_field_says_what_it_is(cls: type[FitConfig] | type[PredictConfig]) -> None:
+@pytest.mark.parametrize("cls", [EncodeConfig, FitConfig, PredictConfig])
+def test_every_field_says_what_it_is(cls: type[Config]) -> None:
     for name, field in cls.model_fields.items():
         assert field.description, name
         assert field.description.endswith("."), name
-
-
-def test_loading_it_loads_nothing_heavy() -> None:
-    script = "import sys, bayesfuse.config; print(*sys.modules)"
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert found.returncode == 0, found.stderr
-    heavy = {"torch", "pyro", "numpy", "pandas", "sklearn", "scipy"}
-    assert not heavy & set(found.stdout.split())

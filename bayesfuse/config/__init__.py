@@ -1,0 +1,55 @@
+"""Settings: a command's flags, a TOML file and a run folder's `config.json` are the same thing.
+
+One frozen model a concern; `FitConfig` is all that `bayesfuse fit` can be told. Loads nothing
+heavy, so that `bayesfuse --help` is quick.
+"""
+
+from bayesfuse.config.base import Config
+from bayesfuse.config.catalog import CatalogConfig, TableConfig
+from bayesfuse.config.commands import PRESETS, EncodeConfig, FitConfig, PredictConfig
+from bayesfuse.config.encoding import (
+    ENCODER_PRECISIONS,
+    LONG_TEXTS,
+    POOLINGS,
+    EncoderConfig,
+    RunningConfig,
+)
+from bayesfuse.config.model import (
+    CLASSIFIERS,
+    DECAYS,
+    DECISIONS,
+    ELBOS,
+    FUSIONS,
+    GUIDES,
+    PRECISIONS,
+    PRIORS,
+    SCHEDULES,
+    SPLITS,
+    ModelConfig,
+)
+
+__all__ = [
+    "CLASSIFIERS",
+    "DECAYS",
+    "DECISIONS",
+    "ELBOS",
+    "ENCODER_PRECISIONS",
+    "FUSIONS",
+    "GUIDES",
+    "LONG_TEXTS",
+    "POOLINGS",
+    "PRECISIONS",
+    "PRESETS",
+    "PRIORS",
+    "SCHEDULES",
+    "SPLITS",
+    "CatalogConfig",
+    "Config",
+    "EncodeConfig",
+    "EncoderConfig",
+    "FitConfig",
+    "ModelConfig",
+    "PredictConfig",
+    "RunningConfig",
+    "TableConfig",
+]

@@ -1,0 +1,80 @@
+"""What each command can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from bayesfuse.config.base import Device, one_of
+from bayesfuse.config.catalog import CatalogConfig, TableConfig
+from bayesfuse.config.encoding import EncoderConfig, RunningConfig
+from bayesfuse.config.model import DECISIONS, ModelConfig
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "pm-mo": {
+        "fusion": "mixing",
+        "hidden": 3000,
+        "init_loc": 0.1,
+        "init_scale": 0.01,
+        "feature_norm": None,
+        "learning_rate": 0.005,
+        "classifier_learning_rate": 0.005,
+        "dropout": 0.9,
+        "beta_start": 0.2,
+        "l2": 0.1,
+        "batch_size": 512,
+    },
+}
+"""Named sets of settings. `pm-mo`: Armitage et al. 2020, sec. 4.1 and their best row, λKL+L2."""
+
+
+class EncodeConfig(CatalogConfig, EncoderConfig, RunningConfig):
+    """Everything that `bayesfuse encode` can be told besides paths."""
+
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    shards: int = Field(1, ge=1, description="Split the items over so many processes.")
+    shard: int | None = Field(None, ge=0, description="Encode this share only, from 0.")
+
+
+class FitConfig(ModelConfig, CatalogConfig, EncoderConfig, RunningConfig):
+    """Everything that `bayesfuse fit` can be told besides the catalogue and where to write."""
+
+    preset: Annotated[str, one_of("preset", tuple(PRESETS))] | None = Field(
+        None, description="A named set of settings, pm-mo, that flags still override."
+    )
+
+    @classmethod
+    def resolve(
+        cls, flags: Mapping[str, Any], file: Mapping[str, Any] | None = None, source: str = "flags"
+    ) -> FitConfig:
+        """Return the settings: defaults, then the preset, then the TOML file, then the flags.
+
+        Args:
+            flags: What was given explicitly.
+            file: What a TOML file says.
+            source: What to call them in a message.
+
+        Raises:
+            ConfigError: All mistakes at once.
+        """
+        given = {**(file or {}), **flags}
+        preset = given.get("preset")
+        if preset is not None and preset in PRESETS:
+            given = {**PRESETS[preset], **given}
+        return cls.parse(given, source)
+
+
+class PredictConfig(TableConfig, RunningConfig):
+    """Everything that `bayesfuse predict` and `bayesfuse evaluate` can be told besides paths."""
+
+    split_column: str | None = Field(
+        None, description="Column of the split, of a catalogue that is one file."
+    )
+    draws: int | None = Field(None, ge=1, description="Posterior draws; else the run's own.")
+    seed: int | None = Field(None, ge=0, description="Seed of the draws; else the run's own.")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    decision: Annotated[str, one_of("decision rule", DECISIONS)] | None = Field(
+        None, description="half or f1; the run's own if not given."
+    )

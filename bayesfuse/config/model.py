@@ -1,0 +1,123 @@
+"""The hyper-parameters of a model and of its training."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from bayesfuse.config.base import Config, Device, Names, Positive, one_of, scale_of
+
+FUSIONS = ("concat", "gmu", "mixing")
+CLASSIFIERS = ("linear", "maxout")
+PRIORS = ("horseshoe", "laplace", "normal")
+GUIDES = ("laplace", "lowrank", "normal")
+ELBOS = ("annealed", "meanfield", "none", "rao-blackwell", "trace")
+SCHEDULES = ("cosine", "cyclical", "linear", "sigmoid")
+DECAYS = ("constant", "cosine")
+PRECISIONS = ("auto", "bfloat16", "float32")
+DECISIONS = ("f1", "half")
+SPLITS = ("all", "test", "train", "val")
+
+FeatureNorm = Annotated[
+    Positive | dict[str, Positive] | None, scale_of("feature norm", {"none": None})
+]
+PriorScale = Annotated[
+    float | str | dict[str, float | str],
+    scale_of("prior scale", {"fan-in": "fan-in", "learned": "learned"}),
+]
+InitScale = Annotated[
+    float | str | dict[str, float | str], scale_of("initial scale", {"prior": "prior"})
+]
+
+# what stands for a modality that was not observed is unknown until training has seen it missing
+_INIT_SCALE: dict[str, float | str] = {"fusion.absent.*": "prior", "*": 0.003}
+
+
+class ModelConfig(Config):
+    """What is fitted and how: the hyper-parameters of `FusionClassifier`."""
+
+    fusion: Annotated[str, one_of("fusion rule", FUSIONS)] = Field(
+        "gmu", description="Fusion rule: concat, gmu or mixing."
+    )
+    hidden: int = Field(256, ge=1, description="Width of the fused representation.")
+    classifier: Annotated[str, one_of("classifier", CLASSIFIERS)] = Field(
+        "maxout", description="Classifier on the fused representation: maxout or linear."
+    )
+    classifier_hidden: int = Field(256, ge=1, description="Units of the maxout layer.")
+    pieces: int = Field(2, ge=1, description="Linear pieces of a maxout unit.")
+    dropout: float = Field(0.4, ge=0, lt=1, description="Dropout of the classifier's inputs.")
+    max_norm: float | None = Field(
+        None, gt=0, description="Bound on the norm of the weights into a classifier unit."
+    )
+    feature_norm: FeatureNorm = Field(
+        {"image": 3.0, "*": 6.0},
+        description="Norm of an item's standardised features: a number, PATTERN=NORM,... by "
+        "modality, or none for one standard deviation a feature.",
+    )
+    parts: Names = Field(("fusion",), description="Parts of the network with random weights.")
+    prior: Annotated[str, one_of("prior", PRIORS)] = Field(
+        "laplace", description="Prior of the random weights: laplace, normal or horseshoe."
+    )
+    prior_scale: PriorScale = Field(
+        0.1,
+        description="Scale of the prior: a number, fan-in, learned, or PATTERN=SCALE,... by site.",
+    )
+    guide: Annotated[str, one_of("guide", GUIDES)] = Field(
+        "laplace", description="Variational family: laplace, normal or lowrank."
+    )
+    rank: int = Field(8, ge=1, description="Rank of the lowrank guide.")
+    init_loc: float | None = Field(
+        None, description="Where every location of the guide starts; the module's own init if none."
+    )
+    init_scale: InitScale = Field(
+        _INIT_SCALE,
+        description="Where scales of the guide start: a number, prior, or PATTERN=SCALE,... by "
+        "site. What stands for a missing modality starts as wide as its prior.",
+    )
+    elbo: Annotated[str, one_of("ELBO", ELBOS)] = Field(
+        "annealed",
+        description="Objective: trace, rao-blackwell, meanfield, annealed, or none for the "
+        "deterministic twin.",
+    )
+    annealing: Annotated[str, one_of("annealing schedule", SCHEDULES)] = Field(
+        "linear", description="How the weight of the KL rises: linear, cosine, sigmoid, cyclical."
+    )
+    beta_start: float = Field(0.2, ge=0, description="Weight of the KL at the start.")
+    temperature: float = Field(
+        1.0, gt=0, description="Weight of the KL in the end; 1 is Bayes' rule, less is colder."
+    )
+    annealing_epochs: float = Field(10.0, ge=0, description="Epochs until the weight is there.")
+    annealing_cycles: int = Field(4, ge=1, description="Rises of the cyclical schedule.")
+    num_particles: int = Field(1, ge=1, description="Draws of the weights a training step.")
+    l1: float = Field(0.0, ge=0, description="L1 penalty on the guide's locations.")
+    l2: float = Field(0.0, ge=0, description="L2 penalty on the guide's locations.")
+    epochs: int = Field(40, ge=1, description="Most epochs of training.")
+    batch_size: int = Field(128, ge=2, description="Items of a minibatch.")
+    learning_rate: float = Field(
+        0.002, gt=0, description="Of the random weights' guide (clipped Adam)."
+    )
+    classifier_learning_rate: float = Field(0.002, gt=0, description="Of the classifier (AdamW).")
+    learning_rate_decay: Annotated[str, one_of("learning-rate decay", DECAYS)] = Field(
+        "cosine", description="Learning rates after the warm-up: constant or cosine."
+    )
+    warmup_epochs: float = Field(0.0, ge=0, description="Epochs over which learning rates rise.")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's, of the classifier.")
+    clip: float = Field(10.0, gt=0, description="Bound on each gradient of the guide.")
+    modality_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Chance that an item's modality is hidden in training."
+    )
+    patience: int = Field(15, ge=1, description="Epochs without a better val NLL before stopping.")
+    validation_fraction: float = Field(
+        0.1, ge=0, lt=1, description="Share of the items held out where the data name no val split."
+    )
+    val_draws: int = Field(16, ge=1, description="Posterior draws of the val NLL in training.")
+    draws: int = Field(64, ge=1, description="Posterior draws of a prediction.")
+    decision: Annotated[str, one_of("decision rule", DECISIONS)] = Field(
+        "half", description="Tag where the probability exceeds one half, or the val F1 threshold."
+    )
+    seed: int = Field(0, ge=0, description="Seed of everything.")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    precision: Annotated[str, one_of("precision", PRECISIONS)] = Field(
+        "auto", description="Of the network's products: float32, bfloat16, or auto by device."
+    )

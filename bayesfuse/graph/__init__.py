@@ -1,0 +1,1 @@
+"""Who shares whom: the graph of the items, and attention over it."""
