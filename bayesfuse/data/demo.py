@@ -7,8 +7,6 @@ become titles, plots, posters and tables, in memory (`make_demo`) or as a folder
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +24,8 @@ from bayesfuse.data.demo_story import (
     TITLE_SECOND,
     tell,
 )
-from bayesfuse.errors import ConfigError, UserError, write_error
+from bayesfuse.data.new_folder import new_folder
+from bayesfuse.errors import ConfigError
 
 # column of `truth` -> the evidence that its probabilities are given
 TRUTH_COLUMNS: dict[str, tuple[Source, ...]] = {
@@ -195,38 +194,10 @@ def write_demo(
         StorageError: If the files cannot be written because the disk is full.
     """
     target = Path(os.path.abspath(path))  # so that "." has a name and a parent too
-    _refuse_if_taken(target, overwrite)
     demo = make_demo(num_items, seed)
-    mark = secrets.token_hex(4)
-    partial = target.parent / f".{target.name}.{mark}.partial"
-    try:
-        partial.mkdir(parents=True)
-        _write_files(demo, partial, seed)
-        _move_into_place(partial, target, target.parent / f".{target.name}.{mark}.old")
-    except OSError as error:
-        advice = "Nothing was changed there; free some space or choose another folder."
-        raise write_error(f"the demo catalogue to {target}", error, advice) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with new_folder(target, _FILES, "demo catalogue", overwrite=overwrite) as folder:
+        _write_files(demo, folder, seed)
     return target
-
-
-def _refuse_if_taken(target: Path, overwrite: bool) -> None:
-    if not os.path.lexists(target):
-        return
-    if not target.is_dir() or target.is_symlink():
-        raise UserError(f"{target} is there and is a file or a link; choose another place.")
-    others = sorted(entry.name for entry in target.iterdir() if entry.name not in _FILES)
-    if others and overwrite:
-        raise UserError(
-            f"{target} holds {others[0]}, which is not part of a demo catalogue, so it is not "
-            "overwritten; choose another folder, or empty this one yourself."
-        )
-    if any(target.iterdir()) and not overwrite:
-        raise UserError(
-            f"{target} is there and not empty; choose another folder, or pass --overwrite to "
-            "replace an earlier demo catalogue."
-        )
 
 
 def _write_files(demo: DemoCatalogue, folder: Path, seed: int) -> None:
@@ -251,16 +222,3 @@ def _write_files(demo: DemoCatalogue, folder: Path, seed: int) -> None:
         ),
     )
     (folder / "README.md").write_text(readme, encoding="utf-8")
-
-
-def _move_into_place(partial: Path, target: Path, aside: Path) -> None:
-    if not target.exists():
-        partial.rename(target)
-        return
-    target.rename(aside)
-    try:
-        partial.rename(target)
-    except OSError:
-        aside.rename(target)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
