@@ -1,4 +1,4 @@
-"""Arrays on disk, opened without reading them: `.npy` files and members of `.npz` archives.
+"""Arrays on disk, opened without reading them: `.npy`, members of `.npz`, datasets of HDF5.
 
 NumPy maps an `.npy` file but copies a member of an `.npz` into memory, even where the archive is
 not compressed. Such a member is a plain `.npy` file at some offset, so it can be mapped in place.
@@ -10,17 +10,75 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesfuse.data.hdf5 import HDF5_SUFFIXES, StoredDataset, dataset_names, open_dataset
 from bayesfuse.errors import FeatureError, did_you_mean
 
 # An array whose dtype is only known once the file is open.
 AnyArray = NDArray[Any]
 
+ARRAY_SUFFIXES = (".npz", ".npy", *HDF5_SUFFIXES)
+
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+
+
+class StoredArray(Protocol):
+    """What can be read by rows: an array, a memory map, or a dataset that is never read whole.
+
+    A key is rows (numbers that increase, or a slice), or such rows and a slice of steps.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape, rows first."""
+        ...
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The stored dtype."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        ...
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Read rows."""
+        ...
+
+
+def open_stored(path: Path, member: str | None = None) -> AnyArray | StoredDataset:
+    """Open an array of a `.npy`, `.npz` or HDF5 file without reading it, wherever that can be.
+
+    Args:
+        path: The file.
+        member: The array's name within an archive, or the dataset's within an HDF5 file.
+
+    Returns:
+        An array, read-only where it is mapped; or a dataset of HDF5 that is read by rows.
+
+    Raises:
+        FeatureError: As `open_array` and `bayesfuse.data.hdf5.open_dataset`.
+        MissingExtraError: If it is an HDF5 file and h5py is not installed.
+    """
+    if path.suffix.lower() in HDF5_SUFFIXES:
+        return open_dataset(path, member)
+    return open_array(path, member)
+
+
+def read_array(path: Path, member: str | None = None) -> AnyArray:
+    """Return what `open_stored` opens, read whole where it is not mapped: a mask, or ids."""
+    found = open_stored(path, member)
+    return found[:] if isinstance(found, StoredDataset) else found
 
 
 def open_array(path: Path, member: str | None = None) -> AnyArray:
@@ -59,19 +117,24 @@ def open_array(path: Path, member: str | None = None) -> AnyArray:
 
 
 def member_names(path: Path) -> tuple[str, ...]:
-    """Return the names of the arrays in an `.npz` archive.
+    """Return the names of the arrays in an `.npz` archive or an HDF5 file; a `.npy` has none.
 
     Args:
-        path: The archive.
+        path: The file.
 
     Returns:
-        Names in the archive's order, without `.npy`.
+        Names in the file's order; without `.npy`, and with their groups, as `group/dataset`.
 
     Raises:
-        FeatureError: If the file is missing or is not a whole zip archive.
+        FeatureError: If the file is missing, truncated, or not what its name says.
+        MissingExtraError: If it is an HDF5 file and h5py is not installed.
     """
     if not path.is_file():
         raise FeatureError(f"{path}: no such file.")
+    if path.suffix.lower() in HDF5_SUFFIXES:
+        return dataset_names(path)
+    if path.suffix.lower() == ".npy":
+        return ()
     try:
         with zipfile.ZipFile(path) as archive:
             return tuple(name.removesuffix(".npy") for name in archive.namelist())

@@ -10,16 +10,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesfuse.data.arrays import member_names, open_array
+from bayesfuse.data.arrays import (
+    ARRAY_SUFFIXES,
+    StoredArray,
+    member_names,
+    open_stored,
+    read_array,
+)
 from bayesfuse.data.catalog_file import split_reference
 from bayesfuse.data.findings import Findings
-from bayesfuse.data.tables import Table, open_table, read_list_column
+from bayesfuse.data.list_columns import read_list_column
+from bayesfuse.data.sequences import Sequences
+from bayesfuse.data.tables import Table, open_table
 from bayesfuse.data.text_tables import Cell
 from bayesfuse.errors import FeatureError, did_you_mean
 
 AnyArray = NDArray[Any]
 
-FEATURE_SUFFIXES = (".npz", ".npy", ".parquet")
+FEATURE_SUFFIXES = (*ARRAY_SUFFIXES, ".parquet")
 
 
 @dataclass
@@ -43,31 +51,35 @@ class FeatureReader:
 
     def read(
         self, name: str, reference: str, observed: str | None
-    ) -> tuple[AnyArray, NDArray[np.bool_]]:
+    ) -> tuple[StoredArray | Sequences, NDArray[np.bool_]]:
         """Open a modality's features, memory-mapped where the file allows it.
 
         Args:
             name: The modality.
-            reference: `FILE.npz:MEMBER`, `FILE.npy` or `FILE.parquet:COLUMN`.
+            reference: `FILE.npz:MEMBER`, `FILE.npy`, `FILE.h5:DATASET` or `FILE.parquet:COLUMN`.
             observed: Where the mask is: a member of the same archive, a column of the table, or
                 another file; `MEMBER_observed` beside the features, if there is one, if not given.
 
         Returns:
-            Values, `items x features`, and the mask, `items`; both as long as the file has it.
+            Values and the mask, `items`; both as long as the file has it. Values are `items x
+            features`; or `items x steps x features`, then with the lengths that `MEMBER_lengths`
+            beside the features, or the lists of a Parquet column, give them.
 
         Raises:
             FeatureError: If something is missing.
             CatalogError: If a Parquet file does not hold what was asked for.
+            MissingExtraError: If it is an HDF5 file and h5py is not installed.
         """
         named = split_reference(reference, FEATURE_SUFFIXES)
         if named is None:
             raise FeatureError(
                 f'modalities.{name}: features "{reference}" names no file that ends in '
-                f"{', '.join(FEATURE_SUFFIXES)}; write FILE.npz:MEMBER, FILE.npy or "
-                "FILE.parquet:COLUMN."
+                f"{', '.join(FEATURE_SUFFIXES)}; write FILE.npz:MEMBER, FILE.npy, "
+                "FILE.h5:DATASET or FILE.parquet:COLUMN."
             )
         path, member = self.locate(named[0]), named[1]
         members: tuple[str, ...] = ()
+        values: StoredArray | Sequences
         if path.suffix.lower() == ".parquet":
             if member is None:
                 raise FeatureError(f'{name}: name the column too, as "{named[0]}:COLUMN".')
@@ -77,10 +89,14 @@ class FeatureReader:
                 if self.id_column in other.names:
                     self._same_ids(path, np.array([str(i) for i in other.column(self.id_column)]))
         else:
-            values = open_array(path, member)
-            members = member_names(path) if path.suffix.lower() == ".npz" else ()
-            if self.id_column in members:
-                self._same_ids(path, open_array(path, self.id_column))
+            stored = values = open_stored(path, member)
+            members = member_names(path)
+            ids = _beside(member, (self.id_column,), members)
+            if ids is not None:
+                self._same_ids(path, read_array(path, ids))
+            if stored.ndim == 3:
+                lengths = _beside(member, (f"{member}_lengths", f"{name}_lengths"), members)
+                values = Sequences(stored, None if lengths is None else read_array(path, lengths))
             mask = np.ones(values.shape[0] if values.ndim else 0, dtype=np.bool_)
         given = self._observed(name, path, member, members, observed)
         if given is not None:
@@ -100,20 +116,20 @@ class FeatureReader:
         wanted: str | None,
     ) -> NDArray[np.bool_] | None:
         if wanted is None:
-            beside = (f"{member}_observed", f"{name}_observed")
-            found = next((m for m in beside if m in members), None)
-            return None if found is None else _as_mask(name, open_array(path, found).tolist())
+            found = _beside(member, (f"{member}_observed", f"{name}_observed"), members)
+            return None if found is None else _as_mask(name, read_array(path, found).tolist())
         if wanted in self.table.names:
             return _as_mask(name, self.table.column(wanted))
         if wanted in members:
-            return _as_mask(name, open_array(path, wanted).tolist())
-        named = split_reference(wanted, (".npz", ".npy"))
+            return _as_mask(name, read_array(path, wanted).tolist())
+        named = split_reference(wanted, ARRAY_SUFFIXES)
         if named is not None:
-            return _as_mask(name, open_array(self.locate(named[0]), named[1]).tolist())
+            return _as_mask(name, read_array(self.locate(named[0]), named[1]).tolist())
         options = [*members, *self.table.names]
         raise FeatureError(
             f'modalities.{name}: observed "{wanted}" is neither a member of {path.name}, nor a '
-            f"column of {self.table.path.name}, nor FILE.npz:MEMBER.{did_you_mean(wanted, options)}"
+            f"column of {self.table.path.name}, nor FILE.npz:MEMBER or FILE.h5:DATASET."
+            f"{did_you_mean(wanted, options)}"
         )
 
     def _same_ids(self, path: Path, stored: AnyArray) -> None:
@@ -137,6 +153,13 @@ class FeatureReader:
             f"table has {table_has} and the features {file_has}.{same} Write the features in the "
             "table's order."
         )
+
+
+def _beside(member: str | None, names: Sequence[str], members: Sequence[str]) -> str | None:
+    """Return the first of these names that is a member: in the features' group, or in none."""
+    folder = (member or "").strip("/").rpartition("/")[0]
+    options = [name for wanted in names for name in (f"{folder}/{wanted}", wanted)]
+    return next((name.strip("/") for name in options if name.strip("/") in members), None)
 
 
 _TRUTHS: dict[object, bool] = {

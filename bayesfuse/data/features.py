@@ -7,34 +7,20 @@ for; only a batch's rows are read, and only then do they become float32.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesfuse.data.feature_checks import feature_problems
-from bayesfuse.data.rows import Rows, as_rows, chunks
+from bayesfuse.data.arrays import StoredArray
+from bayesfuse.data.feature_checks import as_arrays, feature_problems
+from bayesfuse.data.hdf5 import StoredDataset
+from bayesfuse.data.rows import Rows, as_rows
+from bayesfuse.data.sequences import Sequences, as_sequences
+from bayesfuse.data.sources import Source
 from bayesfuse.errors import FeatureError, unknown_option
 
 AnyArray = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class _Source:
-    """One modality's values: an array (often a memory map) and which of its rows are the items."""
-
-    values: AnyArray
-    index: NDArray[np.int64] | None = None
-
-    def take(self, rows: NDArray[np.int64]) -> _Source:
-        return _Source(self.values, rows if self.index is None else self.index[rows])
-
-    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        wanted = rows if self.index is None else self.index[rows]
-        # Sorted, unrepeated access walks a memory map once, forwards.
-        unique, back = np.unique(wanted, return_inverse=True)
-        return np.asarray(self.values[unique], dtype=np.float32)[back]
 
 
 class FeatureTable:
@@ -44,6 +30,11 @@ class FeatureTable:
 
     where :math:`v` are the stored values and :math:`o` is the observed mask: what is stored at an
     unobserved place is never seen by anyone.
+
+    A modality is a vector an item, `items x features`, or a sequence, `items x steps x features`,
+    of which an item uses its first steps only. Where one vector is wanted, that of a sequence is
+    the mean over its steps, :math:`v_i = \frac{1}{T_i} \sum_{t \le T_i} v_{it}`; an item of 0
+    steps is unobserved. `sequences` reads the steps themselves.
 
     Build one with `from_arrays`, or with `empty` and `with_modality`.
 
@@ -63,7 +54,7 @@ class FeatureTable:
         [[True, False], [True, True]]
     """
 
-    def __init__(self, sources: Mapping[str, _Source], observed: NDArray[np.bool_]) -> None:
+    def __init__(self, sources: Mapping[str, Source], observed: NDArray[np.bool_]) -> None:
         self._sources = dict(sources)
         self.names: tuple[str, ...] = tuple(self._sources)
         self.observed = observed
@@ -71,14 +62,18 @@ class FeatureTable:
     @classmethod
     def from_arrays(
         cls,
-        arrays: Mapping[str, ArrayLike],
+        arrays: Mapping[str, ArrayLike | StoredDataset | Sequences],
         observed: Mapping[str, ArrayLike] | None = None,
+        lengths: Mapping[str, ArrayLike] | None = None,
     ) -> FeatureTable:
         """Build a table after checking every array; memory maps are kept as they are.
 
         Args:
-            arrays: Modality -> values, `items x features`, floating or integer numbers.
+            arrays: Modality -> values, `items x features` or `items x steps x features`, floating
+                or integer numbers.
             observed: Modality -> mask, `items`, bool; a modality left out is wholly observed.
+            lengths: Modality -> number of steps of each item, `items`, 0 to `steps`; all steps
+                count in a modality left out.
 
         Returns:
             The table, modalities in the order of `arrays`.
@@ -86,34 +81,47 @@ class FeatureTable:
         Raises:
             FeatureError: If anything does not fit; all that does not is in the one message.
         """
-        values, unreadable = _as_arrays(arrays)
-        masks, unreadable_masks = _as_arrays(observed or {})
-        problems = unreadable + unreadable_masks + feature_problems(values, masks)
+        values, unreadable = as_arrays(arrays)
+        masks, unreadable_masks = as_arrays(observed or {})
+        counts, unreadable_counts = as_arrays(lengths or {})
+        problems = unreadable + unreadable_masks + unreadable_counts
+        problems += feature_problems(values, masks, lengths=counts)
         if not arrays:
             problems.append("no modality was given; use FeatureTable.empty(num_items).")
         if problems:
             raise FeatureError(_listed(problems))
-        return cls.unchecked(values, masks)
+        return cls.unchecked(values, masks, counts)
 
     @classmethod
     def unchecked(
-        cls, arrays: Mapping[str, AnyArray], observed: Mapping[str, AnyArray]
+        cls,
+        arrays: Mapping[str, StoredArray | Sequences],
+        observed: Mapping[str, AnyArray],
+        lengths: Mapping[str, AnyArray] | None = None,
     ) -> FeatureTable:
         """Build a table from arrays in which `feature_problems` has found no problem.
 
         Args:
-            arrays: Modality -> values, `items x features`; at least one modality.
+            arrays: Modality -> values, `items x features` or `items x steps x features`; at least
+                one modality.
             observed: Modality -> mask, `items`; a modality left out is wholly observed.
+            lengths: Modality -> number of steps, `items`.
 
         Returns:
             The table.
         """
         num_items = len(next(iter(arrays.values())))
         mask = np.ones((num_items, len(arrays)), dtype=np.bool_)
-        for column, name in enumerate(arrays):
+        sources = {}
+        for column, (name, values) in enumerate(arrays.items()):
             if name in observed:
                 mask[:, column] = observed[name]
-        return cls({name: _Source(values) for name, values in arrays.items()}, mask)
+            if values.ndim == 3:
+                found = as_sequences(values, (lengths or {}).get(name)).where(mask[:, column])
+                mask[:, column] &= found.num_steps() > 0
+                values = found
+            sources[name] = Source(values)
+        return cls(sources, mask)
 
     @classmethod
     def empty(cls, num_items: int) -> FeatureTable:
@@ -128,20 +136,48 @@ class FeatureTable:
     @property
     def widths(self) -> dict[str, int]:
         """The number of features of each modality."""
-        return {name: int(source.values.shape[1]) for name, source in self._sources.items()}
+        return {name: int(source.values.shape[-1]) for name, source in self._sources.items()}
 
     @property
     def dtypes(self) -> dict[str, str]:
         """The stored dtype of each modality, such as `float16`."""
         return {name: str(source.values.dtype) for name, source in self._sources.items()}
 
+    def is_sequence(self, name: str) -> bool:
+        """Return whether a modality is `items x steps x features`.
+
+        Raises:
+            FeatureError: If there is no such modality.
+        """
+        return isinstance(self._source(name).values, Sequences)
+
+    def steps(self, name: str) -> int:
+        """Return for how many steps a modality has room; items may have fewer.
+
+        Raises:
+            FeatureError: If there is no such modality, or it is no sequence.
+        """
+        if not self.is_sequence(name):
+            raise FeatureError(f"{name}: holds items x features, which have no steps.")
+        return int(self._source(name).values.shape[1])
+
+    def _source(self, name: str) -> Source:
+        if name not in self:
+            raise FeatureError(unknown_option("modality", name, self.names))
+        return self._sources[name]
+
     def __len__(self) -> int:
         """Return the number of items."""
         return self.num_items
 
     def __repr__(self) -> str:
-        """Return the number of items and each modality's width."""
-        widths = ", ".join(f"{name}: {width}" for name, width in self.widths.items())
+        """Return the number of items and each modality's width, `steps x width` of a sequence."""
+        widths = ", ".join(
+            f"{name}: {self.steps(name)} steps x {width}"
+            if self.is_sequence(name)
+            else f"{name}: {width}"
+            for name, width in self.widths.items()
+        )
         return f"FeatureTable({self.num_items} items; {widths or 'no modality'})"
 
     def take(self, rows: Rows) -> FeatureTable:
@@ -167,8 +203,8 @@ class FeatureTable:
             rows: Row numbers (repeats allowed), a bool mask over the items, or a slice.
 
         Returns:
-            Modality -> values, `items x features`, and the mask, `items x modalities`; both in
-            the order of `rows`.
+            Modality -> values, `items x features` (of a sequence, the mean over its steps), and
+            the mask, `items x modalities`; both in the order of `rows`.
 
         Raises:
             IndexError: If a row is out of range.
@@ -183,6 +219,29 @@ class FeatureTable:
             array[~observed[:, column]] = 0.0
             values[name] = array
         return values, observed
+
+    def sequences(
+        self, rows: Rows
+    ) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.bool_]]]:
+        """Read these rows' sequences step by step as float32, with 0 where an item has no step.
+
+        Args:
+            rows: Row numbers (repeats allowed), a bool mask over the items, or a slice.
+
+        Returns:
+            Modality -> steps, `items x steps x features`, and modality -> which steps the items
+            have, `items x steps`, for the modalities that are sequences. There are as many steps
+            as the longest of these items has; an unobserved item has none.
+
+        Raises:
+            IndexError: If a row is out of range.
+        """
+        index = as_rows(rows, self.num_items)
+        values, used = {}, {}
+        for name in filter(self.is_sequence, self.names):
+            with np.errstate(over="ignore", invalid="ignore"):
+                values[name], used[name] = self._sources[name].read_steps(index)
+        return values, used
 
     def select(self, names: Iterable[str]) -> FeatureTable:
         """Return the table of these modalities, in this order.
@@ -212,14 +271,19 @@ class FeatureTable:
         return name in self._sources
 
     def with_modality(
-        self, name: str, values: ArrayLike, observed: ArrayLike | None = None
+        self,
+        name: str,
+        values: ArrayLike | StoredDataset | Sequences,
+        observed: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
     ) -> FeatureTable:
         """Return this table with one more modality, checked as in `from_arrays`.
 
         Args:
             name: A name that the table does not have yet.
-            values: Values, `items x features`.
+            values: Values, `items x features` or `items x steps x features`.
             observed: Mask, `items`; everything is observed if it is not given.
+            lengths: Number of steps of each item, `items`; all steps count if not given.
 
         Returns:
             A table over the same arrays and the new one.
@@ -233,7 +297,9 @@ class FeatureTable:
                 "out with `select`."
             )
         added = FeatureTable.from_arrays(
-            {name: values}, None if observed is None else {name: observed}
+            {name: values},
+            None if observed is None else {name: observed},
+            None if lengths is None else {name: lengths},
         )
         if added.num_items != self.num_items:
             raise FeatureError(
@@ -252,7 +318,8 @@ class FeatureTable:
         .. math:: loc_j = \frac{1}{n}\sum_i x_{ij}, \qquad
                   scale_j = \sqrt{\frac{1}{n}\sum_i (x_{ij} - loc_j)^2}
 
-        Computed in chunks, in float64, so that nothing larger than a chunk is read at a time.
+        Of a sequence, :math:`x_i` is the mean over the item's steps. Computed in chunks, in
+        float64, so that nothing larger than a chunk is read at a time.
         A constant feature, and every feature of a modality nowhere observed, gets scale 1.
 
         Args:
@@ -266,42 +333,9 @@ class FeatureTable:
         """
         index = as_rows(slice(None) if rows is None else rows, self.num_items)
         return {
-            name: _loc_scale(source, index[self.observed[index, column]])
+            name: source.loc_scale(index[self.observed[index, column]])
             for column, (name, source) in enumerate(self._sources.items())
         }
-
-
-def _loc_scale(
-    source: _Source, rows: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    width = source.values.shape[1]
-    loc, spread = np.zeros(width), np.zeros(width)
-    count = 0
-    for part in chunks(len(rows), width):
-        values = source.read(rows[part])
-        added = len(values)
-        mean = values.mean(axis=0, dtype=np.float64)
-        shift = mean - loc
-        # Chan, Golub and LeVeque 1979: the sum of squares of two parts, about their common mean.
-        spread += np.square(values - mean).sum(axis=0)
-        spread += np.square(shift) * (count * added / (count + added))
-        loc += shift * (added / (count + added))
-        count += added
-    scale = np.sqrt(spread / max(count, 1)).astype(np.float32)
-    # A chunk of equal float32 values has an exact mean in float64, so that theirs is exactly 0.
-    constant = scale < np.finfo(np.float32).tiny
-    return loc.astype(np.float32), np.where(constant, np.float32(1.0), scale)
-
-
-def _as_arrays(given: Mapping[str, ArrayLike]) -> tuple[dict[str, AnyArray], list[str]]:
-    arrays: dict[str, AnyArray] = {}
-    problems = []
-    for name, values in given.items():
-        try:
-            arrays[name] = np.asanyarray(values)
-        except ValueError:
-            problems.append(f"{name}: rows of different lengths; give one row of numbers an item.")
-    return arrays, problems
 
 
 def _listed(problems: list[str]) -> str:

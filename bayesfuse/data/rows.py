@@ -1,8 +1,9 @@
-"""Row numbers: every way of naming some of the items, made one; and chunks of rows."""
+"""Row numbers: every way of naming some of the items, made one; chunks of rows, and runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,27 @@ def chunks(num_rows: int, width: int) -> Iterator[slice]:
     step = max(1, CHUNK_VALUES // max(1, width))
     for start in range(0, num_rows, step):
         yield slice(start, min(start + step, num_rows))
+
+
+def runs(rows: NDArray[np.int64], block: int = 1) -> Iterator[slice]:
+    """Yield slices of increasing row numbers that are worth one read each.
+
+    Args:
+        rows: Row numbers, increasing.
+        block: The number of rows that are stored together. Rows of one block make a run; with
+            `block` 1, rows that follow on one another do.
+
+    Example:
+        >>> [rows[part].tolist() for rows in [np.array([0, 3, 4, 5])] for part in runs(rows)]
+        [[0], [3, 4, 5]]
+        >>> [rows[part].tolist() for rows in [np.array([0, 3, 4, 5])] for part in runs(rows, 4)]
+        [[0, 3], [4, 5]]
+    """
+    run_of = rows // block if block > 1 else rows - np.arange(len(rows))
+    cuts = [0, *(np.flatnonzero(np.diff(run_of)) + 1).tolist(), len(rows)]
+    for start, stop in pairwise(cuts):
+        if stop > start:
+            yield slice(start, stop)
 
 
 def is_mask(array: NDArray[Any]) -> bool:

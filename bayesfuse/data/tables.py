@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -158,50 +157,50 @@ def table_suffix(path: Path) -> str | None:
     return kind if kind in TABLE_SUFFIXES else None
 
 
-def read_list_column(path: Path, name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Read a Parquet column of lists of numbers as one array.
+def parquet_batches(table: Table, name: str) -> Iterator[pa.Array]:
+    """Yield the cells of a Parquet table's column, some 65,536 rows at a time.
 
     Args:
-        path: A Parquet file.
-        name: A column whose lists all have the same length.
-
-    Returns:
-        Values, `items x features`, in the stored dtype, and where there was a list, `items`.
+        table: An open Parquet file.
+        name: One of its columns.
 
     Raises:
-        CatalogError: If the file, the column or its lists do not fit.
+        CatalogError: If the table is no Parquet file, has no such column, or cannot be read.
     """
-    table = open_table(path)
+    table.require(name)
     if not isinstance(table.columns, _Parquet):
-        raise CatalogError(path, [f"{path}: features come from .npz, .npy or .parquet."])
-    table.require(name, "features")
-    column = table.columns.arrow(name)
-    if not (
-        pa.types.is_list(column.type)
-        or pa.types.is_large_list(column.type)
-        or pa.types.is_fixed_size_list(column.type)
-    ):
-        raise CatalogError(
-            path, [f'{path}: column "{name}" holds {column.type}; expected lists of numbers.']
-        )
-    observed = np.asarray(column.is_valid())
-    present = column.drop_null()
-    lengths = np.unique(np.asarray(pc.list_value_length(present)))
-    if len(lengths) > 1:
-        raise CatalogError(
-            path,
-            [
-                f'{path}: the lists of column "{name}" differ in length ({lengths[0]} to '
-                f"{lengths[-1]}); every item needs as many features."
-            ],
-        )
-    width = int(lengths[0]) if len(lengths) else 0
-    flat = present.flatten().to_numpy(zero_copy_only=False).reshape(len(present), width)
-    if observed.all():
-        return flat, observed
-    values = np.zeros((len(column), width), dtype=flat.dtype)
-    values[observed] = flat
-    return values, observed
+        raise CatalogError(table.path, [f"{table.path}: expected a .parquet file."])
+    with _reading(table.path):
+        for batch in table.columns.file.iter_batches(columns=[name]):
+            yield batch.column(0)
+
+
+def stored_batches(
+    table: Table, name: str
+) -> Callable[[], Iterator[tuple[int, list[Cell]]]] | None:
+    """Return what reads a column of a Parquet file some cells at a time; None for other files.
+
+    Each call reads the file anew, through a small buffer: (row of the first cell, cells), in order.
+
+    Raises:
+        CatalogError: While reading, if the file is damaged.
+    """
+    if not isinstance(table.columns, _Parquet):
+        return None
+    size = 256 if table.is_binary(name) else 4096
+
+    def read() -> Iterator[tuple[int, list[Cell]]]:
+        first = 0
+        with (
+            _reading(table.path),
+            pq.ParquetFile(table.path, buffer_size=1 << 20, pre_buffer=False) as file,
+        ):
+            for batch in file.iter_batches(batch_size=size, columns=[name], use_threads=False):
+                cells: list[Cell] = batch.column(0).to_pylist()
+                yield first, cells
+                first += len(cells)
+
+    return read
 
 
 @dataclass(frozen=True)

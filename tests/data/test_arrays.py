@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
-from bayesfuse.data.arrays import member_names, open_array
+from bayesfuse.data.arrays import member_names, open_array, open_stored, read_array
+from bayesfuse.data.hdf5 import StoredDataset
 from bayesfuse.errors import FeatureError
 
 VALUES = np.arange(12, dtype=np.float16).reshape(4, 3)
@@ -90,3 +92,29 @@ def test_python_objects_are_never_loaded(tmp_path: Path) -> None:
     for path, member in (("a.npy", None), ("a.npz", "x"), ("b.npz", "x")):
         with pytest.raises(FeatureError, match="never loaded"):
             open_array(tmp_path / path, member)
+
+
+def test_every_format_is_opened_by_its_name(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", VALUES)
+    write(tmp_path / "a.npz")
+    with h5py.File(tmp_path / "a.H5", "w") as file:
+        file["group/text"] = VALUES
+        file.create_dataset("packed", data=VALUES, compression="gzip")
+        file["ids"] = ["a", "b"]
+    for name, member, kind in (
+        ("a.npy", None, np.memmap),
+        ("a.npz", "text", np.memmap),
+        ("a.H5", "group/text", np.memmap),
+        ("a.H5", "packed", StoredDataset),
+    ):
+        found = open_stored(tmp_path / name, member)
+        assert isinstance(found, kind)
+        np.testing.assert_array_equal(found[:], VALUES)
+        whole = read_array(tmp_path / name, member)
+        assert isinstance(whole, np.ndarray)
+        np.testing.assert_array_equal(whole, VALUES)
+    assert read_array(tmp_path / "a.H5", "ids").tolist() == ["a", "b"]
+    assert set(member_names(tmp_path / "a.H5")) == {"group/text", "packed", "ids"}
+    assert member_names(tmp_path / "a.npy") == ()
+    with pytest.raises(FeatureError, match='no dataset "txt"'):
+        open_stored(tmp_path / "a.H5", "txt")

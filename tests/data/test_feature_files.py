@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -10,6 +11,8 @@ import pytest
 
 from bayesfuse.data.feature_files import FeatureReader
 from bayesfuse.data.findings import Findings
+from bayesfuse.data.hdf5 import StoredDataset
+from bayesfuse.data.sequences import Sequences
 from bayesfuse.data.tables import open_table
 from bayesfuse.errors import CatalogError, FeatureError
 
@@ -25,11 +28,14 @@ def reader(tmp_path: Path) -> FeatureReader:
     return FeatureReader(table, np.array(IDS), "key", lambda name: tmp_path / name, Findings())
 
 
-def test_npy_npz_and_parquet_hold_the_same(reader: FeatureReader, tmp_path: Path) -> None:
+def test_every_format_holds_the_same(reader: FeatureReader, tmp_path: Path) -> None:
     np.save(tmp_path / "f.npy", VALUES)
     np.savez(tmp_path / "f.npz", key=np.array(IDS), text=VALUES)
     pq.write_table(pa.table({"key": IDS, "v": list(VALUES)}), tmp_path / "f.parquet")
-    for reference in ("f.npy", "f.npz:text", "f.parquet:v"):
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file["group/text"] = VALUES
+        file["key"] = IDS
+    for reference in ("f.npy", "f.npz:text", "f.h5:group/text", "f.parquet:v"):
         values, observed = reader.read("text", reference, None)
         assert values.dtype == np.float16
         np.testing.assert_array_equal(values, VALUES)
@@ -92,3 +98,72 @@ def test_references_that_lead_nowhere_are_refused(reader: FeatureReader, tmp_pat
         reader.read("text", "f.parquet", None)
     with pytest.raises(CatalogError, match=r"f\.parquet: no such file"):
         reader.read("text", "f.parquet:v", None)
+
+
+@pytest.mark.parametrize("suffix", ["h5", "hdf5", "he5", "H5"])
+@pytest.mark.parametrize("folder", ["", "encoded/"])
+def test_hdf5_has_masks_and_ids_beside_the_features(
+    reader: FeatureReader, tmp_path: Path, suffix: str, folder: str
+) -> None:
+    mask = np.array([True, False, False])
+    with h5py.File(tmp_path / f"f.{suffix}", "w") as file:
+        file.create_dataset(f"{folder}text", data=VALUES, chunks=(2, 2), compression="gzip")
+        file[f"{folder}text_observed"] = mask
+        file[f"{folder}other"] = VALUES
+        file["poster_observed"] = ~mask
+        file[f"{folder}key"] = np.array(["a", "b", "x"], "S3")
+        file["m"] = mask.astype("i4")
+    values, observed = reader.read("plot", f"f.{suffix}:{folder}text", None)
+    assert isinstance(values, StoredDataset)
+    np.testing.assert_array_equal(values[:], VALUES)
+    assert observed.tolist() == mask.tolist()
+    other = f"f.{suffix}:{folder}other"
+    assert reader.read("poster", other, None)[1].tolist() == (~mask).tolist()
+    assert reader.read("sound", other, None)[1].all()
+    assert reader.read("sound", other, "m")[1].tolist() == mask.tolist()
+    np.save(tmp_path / "f.npy", VALUES)
+    assert reader.read("sound", "f.npy", f"f.{suffix}:m")[1].tolist() == mask.tolist()
+    (problem,) = reader.findings.problems
+    assert 'row 2 (from 0), where the table has "c" and the features "x"' in problem
+
+
+def test_sequences_bring_their_lengths(reader: FeatureReader, tmp_path: Path) -> None:
+    steps = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+    lengths = np.array([2, 0, 1])
+    np.savez(tmp_path / "f.npz", s=steps, s_lengths=lengths)
+    np.savez(tmp_path / "g.npz", s=steps, sound_lengths=lengths)
+    np.save(tmp_path / "whole.npy", steps)
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file.create_dataset("g/s", data=steps, chunks=(1, 1, 2))
+        file["g/s_lengths"] = lengths
+    lists = [steps[0].tolist(), [], steps[2, :1].tolist()]
+    pq.write_table(pa.table({"s": lists}), tmp_path / "f.parquet")
+    for reference in ("f.npz:s", "g.npz:s", "f.h5:g/s", "f.parquet:s"):
+        values, observed = reader.read("sound", reference, None)
+        assert isinstance(values, Sequences)
+        assert values.shape == (3, 2, 2)
+        assert values.num_steps().tolist() == [2, 0, 1]
+        assert observed.all()
+        assert values.read(np.arange(3))[0].tolist() == [
+            steps[0].tolist(),
+            [[0, 0], [0, 0]],
+            [steps[2, 0].tolist(), [0, 0]],
+        ]
+    values, _ = reader.read("sound", "whole.npy", None)
+    assert isinstance(values, Sequences)
+    assert values.num_steps().tolist() == [2, 2, 2]
+    assert isinstance(values.values, np.memmap)
+
+
+def test_hdf5_that_leads_nowhere_is_refused(reader: FeatureReader, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file["group/text"] = VALUES
+        file["group/text_observed"] = np.ones((3, 2))
+    with pytest.raises(FeatureError, match=r"names no file that ends in .*\.h5.*FILE\.h5:DATASET"):
+        reader.read("text", "f.hdf", None)
+    with pytest.raises(FeatureError, match=r'"group" is a group.*"f\.h5:group/text"'):
+        reader.read("text", "f.h5:group", None)
+    with pytest.raises(FeatureError, match=r'no dataset "group/txt".*Did you mean "group/text"'):
+        reader.read("text", "f.h5:group/txt", None)
+    with pytest.raises(FeatureError, match=r"mask holds \[1\.0, 1\.0\] in row 0"):
+        reader.read("text", "f.h5:group/text", None)

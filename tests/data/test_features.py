@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from bayesfuse.data import rows as rows_module
 from bayesfuse.data.features import FeatureTable
+from bayesfuse.data.hdf5 import open_dataset
 from bayesfuse.errors import FeatureError
 
 
@@ -216,3 +218,151 @@ def test_a_small_batch_of_a_large_file_reads_little(tmp_path: Path) -> None:
     np.asarray(whole).sum()
     # The control: reading everything is seen by this measure.
     assert resident_file_pages() - before > 100e6
+
+
+# ---- sequences ----
+
+SOUND = np.random.default_rng(2).normal(size=(6, 4, 3)).astype(np.float16)
+LENGTHS = np.array([4, 0, 2, 1, 3, 4])
+
+
+def with_sound() -> FeatureTable:
+    return table().with_modality("sound", SOUND, [1, 1, 1, 1, 0, 1], LENGTHS)
+
+
+def test_a_table_knows_its_sequences() -> None:
+    made = with_sound()
+    assert [made.is_sequence(name) for name in made.names] == [False, False, False, True]
+    assert made.steps("sound") == 4
+    assert made.widths["sound"] == 3
+    assert made.dtypes["sound"] == "float16"
+    assert repr(made).endswith("year: 1, sound: 4 steps x 3)")
+    with pytest.raises(FeatureError, match="text: holds items x features, which have no steps"):
+        made.steps("text")
+    with pytest.raises(FeatureError, match=r'Unknown modality "sond".*"sound"'):
+        made.is_sequence("sond")
+
+
+def test_an_item_without_steps_is_unobserved() -> None:
+    assert with_sound().observed[:, 3].tolist() == [True, False, True, True, False, True]
+    mask = np.ones(6, bool)
+    FeatureTable.from_arrays({"s": SOUND}, {"s": mask}, {"s": LENGTHS})
+    assert mask.all()  # the caller's own is not written to
+
+
+@given(
+    lengths=hnp.arrays(np.int64, 6, elements=st.integers(0, 4)),
+    mask=hnp.arrays(np.bool_, 6),
+    junk=st.sampled_from([np.nan, np.inf, -np.inf, 7.0]),
+    dtype=st.sampled_from(["float16", "float32", "float64"]),
+    rows=st.lists(st.integers(-6, 5), max_size=8),
+)
+def test_a_sequence_is_read_as_the_mean_of_its_steps_and_nothing_else(
+    lengths: np.ndarray, mask: np.ndarray, junk: float, dtype: str, rows: list[int]
+) -> None:
+    values = SOUND.astype(dtype)
+    used = (np.arange(4) < lengths[:, None]) & mask[:, None]
+    dirty = np.where(used[:, :, None], values, np.asarray(junk, dtype))
+    wrong = np.where(mask, lengths, 99)
+    means = np.zeros((6, 3), np.float32)
+    for item in np.flatnonzero(mask & (lengths > 0)):
+        steps = [values[item, step].astype(np.float32) for step in range(lengths[item])]
+        means[item] = sum(steps, np.zeros(3)) / lengths[item]
+    made = FeatureTable.from_arrays({"s": dirty}, {"s": mask}, {"s": wrong})
+    plain = FeatureTable.from_arrays({"s": means}, {"s": mask & (lengths > 0)})
+    for a, b in zip(made.batch(rows), plain.batch(rows), strict=True):
+        np.testing.assert_equal(a, b)
+    np.testing.assert_equal(made.statistics(rows), plain.statistics(rows))
+    steps, has = made.sequences(rows)
+    assert steps["s"].dtype == np.float32
+    assert steps["s"].shape[1] == (lengths * mask)[rows].max(initial=0) if rows else True
+    for at, row in enumerate(rows):
+        count = int(used[row].sum())
+        assert has["s"][at].sum() == count
+        np.testing.assert_array_equal(steps["s"][at, :count], values[row, :count])
+        assert not steps["s"][at, count:].any()
+
+
+def test_without_lengths_every_step_counts() -> None:
+    made = FeatureTable.from_arrays({"s": SOUND})
+    assert made.observed.all()
+    assert made.sequences([0, 5])[1]["s"].all()
+    expected = SOUND.astype(np.float32).mean(axis=1, dtype=np.float64)
+    np.testing.assert_allclose(made.batch(slice(None))[0]["s"], expected, rtol=1e-6)
+
+
+def test_sequences_follow_take_and_select() -> None:
+    made = with_sound().take([5, 3, 2, 2]).select(["sound", "year"]).take([True, False, True, True])
+    steps, has = made.sequences([1, 0])
+    assert list(steps) == ["sound"]
+    assert has["sound"].sum(axis=1).tolist() == [2, 4]
+    np.testing.assert_array_equal(steps["sound"][1], SOUND[5].astype(np.float32))
+    np.testing.assert_array_equal(
+        made.batch(slice(None))[0]["sound"], with_sound().batch([5, 2, 2])[0]["sound"]
+    )
+    assert table().sequences([0]) == ({}, {})
+    with pytest.raises(IndexError, match="9 is out of range"):
+        made.sequences([9])
+
+
+def test_statistics_of_sequences_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    means = with_sound().batch(slice(None))[0]["sound"]
+    plain = FeatureTable.from_arrays({"sound": means}, {"sound": with_sound().observed[:, 3]})
+    for chunk in (3, 7, 1 << 22):
+        monkeypatch.setattr(rows_module, "CHUNK_VALUES", chunk)
+        np.testing.assert_equal(with_sound().statistics()["sound"], plain.statistics()["sound"])
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (2, 4, 2), "compression": "gzip"}])
+def test_sequences_may_stay_in_a_file(tmp_path: Path, options: dict[str, object]) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("sound", data=SOUND, **options)
+    stored = open_dataset(tmp_path / "a.h5", "sound")
+    made = FeatureTable.from_arrays({"s": stored}, lengths={"s": LENGTHS})
+    plain = FeatureTable.from_arrays({"s": SOUND}, lengths={"s": LENGTHS})
+    for rows in ([5, 0, 0, 3], slice(None), [1]):
+        np.testing.assert_equal(made.batch(rows), plain.batch(rows))
+        np.testing.assert_equal(made.sequences(rows), plain.sequences(rows))
+
+
+def test_vectors_may_stay_in_a_compressed_file(tmp_path: Path) -> None:
+    values = SOUND[:, 0]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("v", data=values, chunks=(4, 3), compression="gzip")
+    stored = open_dataset(tmp_path / "a.h5", "v")
+    made = FeatureTable.from_arrays({"v": stored}, {"v": LENGTHS > 0})
+    plain = FeatureTable.from_arrays({"v": values}, {"v": LENGTHS > 0})
+    for rows in ([5, 0, 0, 3], slice(None), []):
+        np.testing.assert_equal(
+            made.take([3, 1, 0, 5, 4, 2]).batch(rows), plain.take([3, 1, 0, 5, 4, 2]).batch(rows)
+        )
+    np.testing.assert_equal(made.statistics(), plain.statistics())
+
+
+def test_a_batch_of_a_large_compressed_file_reads_little(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        shape = (200_000, 500)  # 400 MB of zeros, a chunk of them written
+        zeros = file.create_dataset("v", shape, "f4", chunks=(100, 500), compression="gzip")
+        zeros[:100] = 1.0
+    made = FeatureTable.unchecked({"m": open_dataset(tmp_path / "a.h5", "v")}, {})
+    before = resident_file_pages()
+    values, _ = made.batch(np.arange(0, 200_000, 20_000))
+    assert resident_file_pages() - before < 20e6
+    assert values["m"].sum(axis=1).tolist() == [500.0] + [0.0] * 9
+
+
+def test_sequences_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(FeatureError) as caught:
+        FeatureTable.from_arrays(
+            {"long": SOUND, "flat": np.ones((6, 2)), "deep": np.ones((6, 1, 1, 1))},
+            lengths={"long": LENGTHS + 1, "flat": LENGTHS, "lang": LENGTHS},
+        )
+    message = str(caught.value)
+    for words in (
+        "4 problems",
+        "long: 2 of 6 lengths are not in 0..4",
+        "flat: has lengths, which are for items x steps x features",
+        "deep: has shape (6, 1, 1, 1); expected items x features, or items x steps x features",
+        'lengths: "lang" is not a modality',
+    ):
+        assert words in message

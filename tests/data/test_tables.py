@@ -3,12 +3,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bayesfuse.data.tables import is_blank, open_table, read_list_column, table_suffix
+from bayesfuse.data.tables import is_blank, open_table, parquet_batches, table_suffix
 from bayesfuse.errors import CatalogError
 
 CELLS: dict[str, list[object]] = {
@@ -110,26 +109,13 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
         open_table(tmp_path / "torn.parquet").column("plot")
 
 
-@pytest.mark.parametrize("fixed", [True, False])
-def test_lists_of_numbers_become_one_array(tmp_path: Path, fixed: bool) -> None:
-    kind = pa.list_(pa.float16(), 2) if fixed else pa.list_(pa.float16())
-    rows = [[1, 2], None, [3, 4]]
-    rows = [row and [np.float16(value) for value in row] for row in rows]
-    path = parquet(tmp_path / "f.parquet", {"v": pa.array(rows, kind), "s": ["a", "b", "c"]})
-    values, observed = read_list_column(path, "v")
-    assert values.dtype == np.float16
-    assert values.tolist() == [[1, 2], [0, 0], [3, 4]]
-    assert observed.tolist() == [True, False, True]
-    with pytest.raises(CatalogError, match=r'column "s" holds string; expected lists'):
-        read_list_column(path, "s")
-
-
-def test_lists_of_different_lengths_are_refused(tmp_path: Path) -> None:
-    path = parquet(tmp_path / "f.parquet", {"v": [[1.0], [1.0, 2.0]]})
-    with pytest.raises(CatalogError, match=r"differ in length \(1 to 2\)"):
-        read_list_column(path, "v")
-    holes = parquet(tmp_path / "g.parquet", {"v": [[1.0], [None]]})
-    assert np.isnan(read_list_column(holes, "v")[0]).tolist() == [[False], [True]]
-    (tmp_path / "f.csv").write_text("v\n1\n", encoding="utf-8")
-    with pytest.raises(CatalogError, match=r"features come from \.npz"):
-        read_list_column(tmp_path / "f.csv", "v")
+@pytest.mark.parametrize("row_group_size", [None, 2])
+def test_parquet_columns_are_read_in_batches(tmp_path: Path, row_group_size: int | None) -> None:
+    table = open_table(parquet(tmp_path / "items.parquet", row_group_size=row_group_size))
+    cells = [cell for batch in parquet_batches(table, "genres") for cell in batch.to_pylist()]
+    assert cells == CELLS["genres"]
+    with pytest.raises(CatalogError, match=r'no column "genre".*Did you mean "genres"'):
+        next(parquet_batches(table, "genre"))
+    (tmp_path / "items.csv").write_text("id\na\n", encoding="utf-8")
+    with pytest.raises(CatalogError, match=r"expected a \.parquet file"):
+        next(parquet_batches(open_table(tmp_path / "items.csv"), "id"))

@@ -1,0 +1,168 @@
+"""Sequences of features, `items x steps x features`, of which each item uses its first steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesfuse.data.arrays import StoredArray
+from bayesfuse.data.rows import chunks
+
+AnyArray = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Sequences:
+    r"""Steps of features and how many of them each item has; nothing is read until asked for.
+
+    .. math:: \bar x_i = \frac{1}{T_i} \sum_{t=1}^{T_i} x_{it}
+
+    is what is read of an item where one vector is wanted. What is stored beyond the first
+    :math:`T_i` steps is never seen by anyone.
+
+    Attributes:
+        values: Stored steps, `items x steps x features`.
+        lengths: Number of steps, `items`, each 0 to `steps`; all steps count if None.
+    """
+
+    values: StoredArray
+    lengths: AnyArray | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the stored values."""
+        return self.values.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions of the stored values."""
+        return len(self.values.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The stored dtype."""
+        return self.values.dtype
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        return self.values.shape[0]
+
+    def num_steps(self) -> NDArray[np.int64]:
+        """Return how many steps each item has, `items`."""
+        if self.lengths is None:
+            return np.full(len(self), self.shape[1], dtype=np.int64)
+        return np.asarray(self.lengths).astype(np.int64)
+
+    def where(self, observed: NDArray[np.bool_]) -> Sequences:
+        """Return the same with no step wherever `observed`, `items`, is false."""
+        return Sequences(self.values, np.where(observed, self.num_steps(), 0))
+
+    def read(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Read the steps of these rows, padded with 0 to the longest of them.
+
+        Args:
+            rows: Row numbers, increasing.
+
+        Returns:
+            Values, `items x steps x features`, and which steps are the item's, `items x steps`.
+        """
+        lengths = self._lengths_of(rows)
+        longest = int(lengths.max(initial=0))
+        steps = np.asarray(self.values[rows, :longest], dtype=np.float32)
+        used = np.arange(longest) < lengths[:, None]
+        steps[~used] = 0.0
+        return steps, used
+
+    def mean(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Read the mean over each row's steps, `items x features`; 0 where there is no step.
+
+        Steps are added up in float64, the first one first, so that an item's mean is the same to
+        the last bit whichever items are read with it. No more than a chunk is read at a time.
+
+        Args:
+            rows: Row numbers, increasing.
+        """
+        means = np.zeros((len(rows), self.shape[2]), dtype=np.float32)
+        for part in chunks(len(rows), self.shape[1] * self.shape[2]):
+            steps, used = self.read(rows[part])
+            total = np.zeros((len(steps), self.shape[2]))
+            for step in range(steps.shape[1]):
+                total += steps[:, step]
+            means[part] = total / np.maximum(used.sum(axis=1), 1)[:, None]
+        return means
+
+    def _lengths_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        if self.lengths is None:
+            return np.full(len(rows), self.shape[1], dtype=np.int64)
+        return np.asarray(self.lengths[rows], dtype=np.int64)
+
+
+def as_sequences(values: StoredArray | Sequences, lengths: AnyArray | None = None) -> Sequences:
+    """Return values, `items x steps x features`, as sequences of these lengths.
+
+    Lengths that the values bring with them, as those of ragged lists, stay if none are given.
+    """
+    if isinstance(values, Sequences):
+        return values if lengths is None else Sequences(values.values, lengths)
+    return Sequences(values, lengths)
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Steps of all items one after the other, which padding would blow up; read like an array.
+
+    Attributes:
+        flat: The steps, `steps of all items x features`.
+        starts: Where each item's steps start, and where the last one's end, `items + 1`.
+    """
+
+    flat: AnyArray
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, flat: AnyArray, lengths: NDArray[np.int64]) -> Ragged:
+        """Return the steps of items that have so many each.
+
+        Example:
+            >>> Ragged.of(np.array([[1.0], [2.0], [3.0]]), np.array([2, 0, 1]))[:].tolist()
+            [[[1.0], [2.0]], [[0.0], [0.0]], [[3.0], [0.0]]]
+        """
+        return cls(flat, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """How many steps each item has, `items`."""
+        return np.diff(self.starts)
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """The shape that the array has when it is padded to the longest item."""
+        return len(self), int(self.lengths.max(initial=0)), self.flat.shape[1]
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return 3
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The stored dtype."""
+        return self.flat.dtype
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        return len(self.starts) - 1
+
+    def __getitem__(self, key: Any) -> AnyArray:
+        """Return the steps of these rows, or of `rows, steps`, padded with 0."""
+        rows, steps = key if isinstance(key, tuple) else (key, slice(None))
+        starts, lengths = self.starts[:-1][rows], self.lengths[rows]
+        wanted = np.arange(self.shape[1])[steps]
+        used = wanted < lengths[:, None]
+        padded = np.zeros((*used.shape, self.flat.shape[1]), dtype=self.flat.dtype)
+        padded[used] = self.flat[(starts[:, None] + wanted)[used]]
+        return padded
