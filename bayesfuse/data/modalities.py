@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,8 @@ from bayesfuse.data.tables import (
     Table,
     is_blank,
     open_table,
-    stored_batches,
     table_suffix,
 )
-from bayesfuse.data.tabular_columns import read_tabular
 from bayesfuse.data.text_tables import Cell
 from bayesfuse.errors import CatalogError
 
@@ -44,13 +42,11 @@ class Modalities:
         features: The encoded modalities.
         raw: The modalities that have raw cells.
         encoders: The encoders asked for.
-        encoder_settings: Their settings.
     """
 
     features: FeatureTable
     raw: dict[str, RawColumn]
     encoders: dict[str, str]
-    encoder_settings: dict[str, dict[str, Any]]
 
 
 @dataclass
@@ -90,10 +86,6 @@ class ModalityReader:
             with self.findings.gathering():
                 if spec.column is not None:
                     raw[name] = self._raw(name, spec.column, spec)
-                elif spec.columns:
-                    raw[name] = read_tabular(
-                        name, self.table, spec.columns, spec.categories, self.findings
-                    )
             with self.findings.gathering():
                 if spec.features is not None:
                     arrays[name], mask = reader.read(name, spec.features, spec.observed)
@@ -110,8 +102,7 @@ class ModalityReader:
         if arrays and not self.findings.problems:
             features = FeatureTable.unchecked(arrays, observed)
         encoders = {name: spec.encoder for name, spec in specs.items() if spec.encoder is not None}
-        settings = {name: _tuples(spec.settings) for name, spec in specs.items() if spec.settings}
-        return Modalities(features, raw, encoders, settings)
+        return Modalities(features, raw, encoders)
 
     def _file(self, name: str) -> Path:
         places = [folder / name for folder in self.folders]
@@ -180,26 +171,22 @@ class ModalityReader:
         kind = self._kind(name, table, column, spec)
         folder = table.path.resolve().parent if kind == "path" else None
         if order is None:
-            places, observed = None, present
-
-            def load() -> list[Cell]:
-                return table.column(column)
+            raw = RawColumn(name, kind, present, lambda: table.column(column), folder)
         else:
             rows = order.tolist()
-            places, observed = order, (order >= 0) & present[order]
 
             def load() -> list[Cell]:
                 cells = table.column(column)
                 return [cells[row] if row >= 0 else None for row in rows]
 
-        stored = stored_batches(table, column)
-        raw = RawColumn(name, kind, observed, load, folder, batches=stored, places=places)
+            raw = RawColumn(name, kind, (order >= 0) & present[order], load, folder)
         if kind == "path" and spec.features is None:
-            paths = [path for path in raw if isinstance(path, str)]
-            if paths and not any(Path(path).is_file() for path in paths):
+            absent = [path for path in raw if isinstance(path, str) and not Path(path).is_file()]
+            if absent:
                 self.findings.problem(
-                    f"{name}: not one of {len(paths)} image files is there (first: {paths[0]}). "
-                    f"Paths are relative to {folder}; leave the cell empty where an item has none."
+                    f"{name}: {len(absent)} of {int(raw.observed.sum())} image files are missing "
+                    f"(first: {absent[0]}). Paths are relative to {folder}; leave the cell empty "
+                    f"where an item has none."
                 )
         return raw
 
@@ -218,7 +205,7 @@ class ModalityReader:
                 [
                     f'{name}: column "{column}" of {table.path} holds {type(odd).__name__} '
                     f"({str(odd)[:40]}); raw cells are text, image bytes or paths of images. "
-                    f'Numbers go into a modality of columns: columns = ["{column}"], or --tabular.'
+                    "Numbers go into features."
                 ],
             )
         kind = spec.kind or (name if name in ("text", "image") else None)
@@ -226,8 +213,3 @@ class ModalityReader:
             looks = all(str(cell).lower().endswith(IMAGE_SUFFIXES) for cell in cells[:100])
             kind = "image" if cells and looks else "text"
         return "path" if kind == "image" else "text"
-
-
-def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with tuples in place of TOML's lists."""
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in settings.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,34 +173,6 @@ def parquet_batches(table: Table, name: str) -> Iterator[pa.Array]:
     with _reading(table.path):
         for batch in table.columns.file.iter_batches(columns=[name]):
             yield batch.column(0)
-
-
-def stored_batches(
-    table: Table, name: str
-) -> Callable[[], Iterator[tuple[int, list[Cell]]]] | None:
-    """Return what reads a column of a Parquet file some cells at a time; None for other files.
-
-    Each call reads the file anew, through a small buffer: (row of the first cell, cells), in order.
-
-    Raises:
-        CatalogError: While reading, if the file is damaged.
-    """
-    if not isinstance(table.columns, _Parquet):
-        return None
-    size = 256 if table.is_binary(name) else 4096
-
-    def read() -> Iterator[tuple[int, list[Cell]]]:
-        first = 0
-        with (
-            _reading(table.path),
-            pq.ParquetFile(table.path, buffer_size=1 << 20, pre_buffer=False) as file,
-        ):
-            for batch in file.iter_batches(batch_size=size, columns=[name], use_threads=False):
-                cells: list[Cell] = batch.column(0).to_pylist()
-                yield first, cells
-                first += len(cells)
-
-    return read
 
 
 @dataclass(frozen=True)
