@@ -122,8 +122,6 @@ def write_hdf5(
         ends = np.cumsum([len(part) for part in splits.values()]).tolist()
         ranges = zip([0, *ends[:-1]], ends, strict=True)
         file.attrs["split"] = split_array(dict(zip(splits, ranges, strict=True)))
-            dict(zip(splits, zip(starts, ends, strict=True), strict=True))
-        )
     return path
 
 
