@@ -204,16 +204,24 @@ def is_table(X: object) -> bool:
 def as_table(X: Catalog | FeatureTable | Mapping[str, Any]) -> FeatureTable:
     """Return the features of a catalogue, a feature table, or a mapping of arrays.
 
-    Arrays of a mapping may come with a mask of the same name plus `_observed`.
+    An array of a mapping is `items x features`, or `items x steps x features`. It may come with a
+    mask, `items`, of the same name plus `_observed`; and one of sequences with the number of steps
+    of each item, of the same name plus `_lengths`.
+
+    Raises:
+        FeatureError: If anything does not fit; all that does not is in the one message.
     """
     if isinstance(X, Catalog):
         return X.features
     if isinstance(X, FeatureTable):
         return X
-    suffix = "_observed"
-    masks = {n.removesuffix(suffix): v for n, v in X.items() if n.endswith(suffix)}
-    values = {name: v for name, v in X.items() if not name.endswith(suffix)}
-    return FeatureTable.from_arrays(values, masks or None)
+    masks, lengths = _of_suffix(X, "_observed"), _of_suffix(X, "_lengths")
+    values = {name: v for name, v in X.items() if not name.endswith(("_observed", "_lengths"))}
+    return FeatureTable.from_arrays(values, masks or None, lengths or None)
+
+
+def _of_suffix(X: Mapping[str, Any], suffix: str) -> dict[str, Any]:
+    return {n.removesuffix(suffix): array for n, array in X.items() if n.endswith(suffix)}
 
 
 def match_modalities(

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
+from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError, FeatureError
+from bayesfuse.estimator.classifier import FusionClassifier
 from bayesfuse.estimator.inputs import (
     as_columns,
     as_labels,
@@ -165,9 +174,22 @@ def test_a_mapping_may_hold_masks():
     assert table.observed.tolist() == [[True, True], [True, False]]
 
 
-def test_a_mask_of_nothing_is_a_mistake():
-    with pytest.raises(FeatureError, match=r'"imge" is not a modality.*"image"'):
-        as_table({"image": [[1.0]], "imge_observed": [True]})
+def test_a_mapping_may_hold_sequences_and_their_lengths():
+    sound = np.arange(12.0).reshape(2, 3, 2)
+    table = as_table({"sound": sound, "sound_lengths": [3, 1], "sound_observed": [1, 0]})
+    assert table.names == ("sound",)
+    assert table.is_sequence("sound")
+    assert table.observed.tolist() == [[True], [False]]
+    assert table.batch([0, 1])[0]["sound"].tolist() == [[2, 3], [0, 0]]
+    assert as_table({"sound": sound, "sound_lengths": [2, 0]}).batch([0])[0]["sound"].tolist() == [
+        [1, 2]
+    ]
+
+
+@pytest.mark.parametrize("what", ["observed", "lengths"])
+def test_what_belongs_to_nothing_is_a_mistake(what):
+    with pytest.raises(FeatureError, match=rf'{what}: "imge" is not a modality.*"image"'):
+        as_table({"image": [[1.0]], f"imge_{what}": [1]})
 
 
 def test_modalities_in_the_order_and_number_of_the_network():
@@ -195,3 +217,108 @@ def test_a_modality_that_the_network_does_not_know_may_be_a_mistake():
 def test_features_that_do_not_fit_the_network(arrays_, message):
     with pytest.raises(FeatureError, match=message):
         match_modalities(FeatureTable.from_arrays(arrays_), {"a": 2, "b": 3})
+
+
+# ---- sequences and files, fitted ----
+
+RNG = np.random.default_rng(5)
+NUM_ITEMS = 60
+SOUND = RNG.normal(size=(NUM_ITEMS, 6, 3)).astype(np.float16)
+LENGTHS = RNG.integers(0, 7, size=NUM_ITEMS)
+USED = np.arange(6) < LENGTHS[:, None]
+MEANS = np.zeros((NUM_ITEMS, 3), np.float32)
+for _item in np.flatnonzero(LENGTHS):
+    _steps = SOUND[_item, : LENGTHS[_item]].astype(np.float32)
+    MEANS[_item] = sum(_steps, np.zeros(3)) / len(_steps)  # added up in float64
+TEXT = RNG.normal(size=(NUM_ITEMS, 4)).astype(np.float32)
+LABELS = np.stack([MEANS[:, 0] > 0, TEXT[:, 1] > 0], axis=1).astype(int)
+
+
+def classifier() -> FusionClassifier:
+    return FusionClassifier(hidden=8, epochs=2, annealing_epochs=1, batch_size=16, draws=4)
+
+
+@pytest.fixture(scope="module")
+def expected() -> np.ndarray:
+    """The probabilities of a fit on vectors that were averaged before."""
+    X = {"text": TEXT, "sound": MEANS, "sound_observed": LENGTHS > 0}
+    return classifier().fit(X, LABELS).predict_proba(X)
+
+
+def test_a_fit_on_sequences_is_the_fit_on_their_means(expected):
+    junk = np.where(USED[:, :, None], SOUND, np.float16(np.inf))
+    X = {"text": TEXT, "sound": junk, "sound_lengths": LENGTHS}
+    fitted = classifier().fit(X, LABELS)
+    np.testing.assert_array_equal(fitted.predict_proba(X), expected)
+    # the control: one step more or less is another fit
+    other = {**X, "sound": SOUND, "sound_lengths": np.maximum(LENGTHS - 1, 0)}
+    assert not np.array_equal(classifier().fit(other, LABELS).predict_proba(other), expected)
+
+
+def write_hdf5(folder: Path, **options: Any) -> str:
+    with h5py.File(folder / "f.h5", "w") as file:
+        file.create_dataset("encoded/sound", data=SOUND, **options)
+        file["encoded/sound_lengths"] = LENGTHS
+        file["encoded/id"] = [f"i{item}" for item in range(NUM_ITEMS)]
+        text_options = {**options, "chunks": (7, 4)} if options else {}
+        file.create_dataset("encoded/text", data=TEXT, **text_options)
+    return 'text = "f.h5:encoded/text"\nsound = "f.h5:encoded/sound"'
+
+
+def write_parquet(folder: Path) -> str:
+    table = {
+        "id": [f"i{item}" for item in range(NUM_ITEMS)],
+        "text": list(TEXT),
+        "sound": pa.array(
+            [list(map(list, SOUND[item, :length])) for item, length in enumerate(LENGTHS)],
+            pa.list_(pa.list_(pa.float16())),
+        ),
+    }
+    pq.write_table(pa.table(table), folder / "f.parquet", row_group_size=25)
+    return 'text = "f.parquet:text"\nsound = "f.parquet:sound"'
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        write_hdf5,
+        lambda folder: write_hdf5(folder, chunks=(7, 2, 3), compression="gzip", shuffle=True),
+        write_parquet,
+    ],
+    ids=["hdf5", "hdf5 in chunks", "parquet"],
+)
+def test_a_catalogue_with_features_in_any_file_reads_and_fits(
+    tmp_path: Path, write: Callable[[Path], str]
+) -> None:
+    places = [line.split(" = ") for line in write(tmp_path).splitlines()]
+    pq.write_table(
+        pa.table(
+            {
+                "id": [f"i{item}" for item in range(NUM_ITEMS)],
+                "tags": [
+                    [name for name, on in zip("ab", row, strict=True) if on] for row in LABELS
+                ],
+                "split": ["train"] * 45 + ["val"] * 15,
+            }
+        ),
+        tmp_path / "items.parquet",
+    )
+    (tmp_path / "catalog.toml").write_text(
+        'table = "items.parquet"\nid = "id"\nlabels = "tags"\nsplit = "split"\n'
+        'label_set = ["a", "b"]\nempty_labels = "none"\n'
+        + "".join(f"[modalities.{name}]\nfeatures = {place}\n" for name, place in places),
+        encoding="utf-8",
+    )
+    read = Catalog.read(tmp_path)
+    assert read.features.widths == {"text": 4, "sound": 3}
+    assert read.features.steps("sound") == 6
+    assert read.describe().modalities[1].width == 3
+    values, observed = read.features.batch(slice(None))
+    np.testing.assert_array_equal(values["sound"], MEANS)
+    np.testing.assert_array_equal(values["text"], TEXT)
+    np.testing.assert_array_equal(observed[:, 1], LENGTHS > 0)
+    whole = classifier().fit(read).predict_proba(read)
+    X = {"text": TEXT, "sound": MEANS, "sound_observed": LENGTHS > 0}
+    train, val = ({name: x[part] for name, x in X.items()} for part in (slice(45), slice(45, None)))
+    fitted = classifier().fit(train, LABELS[:45], validation=(val, LABELS[45:]))
+    np.testing.assert_array_equal(fitted.predict_proba(X), whole)
