@@ -71,7 +71,7 @@ def weights_hash(weights: Path | Mapping[str, Tensor]) -> str:
         tensor = state[key].detach().cpu().contiguous()
         digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         values = tensor.reshape(-1).view(torch.uint8)  # numpy has no bfloat16
-        digest.update(memoryview(values.numpy()))
+        digest.update(values.numpy().data)
     return digest.hexdigest()
 
 
