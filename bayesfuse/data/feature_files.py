@@ -19,6 +19,7 @@ from bayesfuse.data.arrays import (
 )
 from bayesfuse.data.catalog_file import split_reference
 from bayesfuse.data.findings import Findings
+from bayesfuse.data.hdf5 import StoredDataset
 from bayesfuse.data.list_columns import read_list_column
 from bayesfuse.data.sequences import Sequences
 from bayesfuse.data.tables import Table, open_table
@@ -94,6 +95,12 @@ class FeatureReader:
             ids = _beside(member, (self.id_column,), members)
             if ids is not None:
                 self._same_ids(path, read_array(path, ids))
+            if isinstance(stored, StoredDataset) and stored.slow_to_shuffle:
+                self.findings.warn(
+                    f"{name}: {reference} is compressed in chunks of {stored.block} rows, which "
+                    "training reads in a random order, a chunk for a row. Without chunks or "
+                    "compression, or with one row a chunk, it is much faster."
+                )
             if stored.ndim == 3:
                 lengths = _beside(member, (f"{member}_lengths", f"{name}_lengths"), members)
                 values = Sequences(stored, None if lengths is None else read_array(path, lengths))

@@ -50,6 +50,12 @@ class StoredDataset:
         """Return the number of rows."""
         return self.shape[0]
 
+    @property
+    def slow_to_shuffle(self) -> bool:
+        """Whether rows in a random order are decompressed with many others, again and again."""
+        num_bytes = int(np.prod(self.shape)) * self.dtype.itemsize
+        return self.block > 1 and num_bytes > CACHE_BYTES
+
     def __repr__(self) -> str:
         """Return where the dataset is, and its shape."""
         return f"StoredDataset({self.path}:{self.name}, {self.shape}, {self.dtype})"

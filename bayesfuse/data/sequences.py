@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -72,28 +73,40 @@ class Sequences:
         """
         lengths = self._lengths_of(rows)
         longest = int(lengths.max(initial=0))
-        steps = np.asarray(self.values[rows, :longest], dtype=np.float32)
-        used = np.arange(longest) < lengths[:, None]
-        steps[~used] = 0.0
-        return steps, used
+        steps = np.zeros((len(rows), longest, self.shape[2]), dtype=np.float32)
+        for at, item in self._each(rows, lengths):
+            steps[at, : len(item)] = item
+        return steps, np.arange(longest) < lengths[:, None]
 
     def mean(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Read the mean over each row's steps, `items x features`; 0 where there is no step.
 
-        Steps are added up in float64, the first one first, so that an item's mean is the same to
-        the last bit whichever items are read with it. No more than a chunk is read at a time.
+        Every item's steps are added up on their own, in float64, as `numpy.mean` does: its mean is
+        the same to the last bit whichever items are read with it, and however they are padded.
 
         Args:
             rows: Row numbers, increasing.
         """
         means = np.zeros((len(rows), self.shape[2]), dtype=np.float32)
-        for part in chunks(len(rows), self.shape[1] * self.shape[2]):
-            steps, used = self.read(rows[part])
-            total = np.zeros((len(steps), self.shape[2]))
-            for step in range(steps.shape[1]):
-                total += steps[:, step]
-            means[part] = total / np.maximum(used.sum(axis=1), 1)[:, None]
+        for at, item in self._each(rows, self._lengths_of(rows)):
+            if len(item):
+                steps = np.asarray(item, dtype=np.float32, order="C")
+                means[at] = steps.mean(axis=0, dtype=np.float64)
         return means
+
+    def _each(
+        self, rows: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> Iterator[tuple[int, AnyArray]]:
+        """Yield each row's place and its own steps, `steps x features`, as they are stored."""
+        if isinstance(self.values, np.ndarray):
+            whole = np.asarray(self.values)  # a memory map is slow to slice
+            for at, (row, length) in enumerate(zip(rows.tolist(), lengths.tolist(), strict=True)):
+                yield at, whole[row, :length]
+            return
+        for part in chunks(len(rows), self.shape[1] * self.shape[2]):
+            block = self.values[rows[part], : int(lengths[part].max())]
+            for at, item in enumerate(block, start=part.start):
+                yield at, item[: lengths[at]]
 
     def _lengths_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         if self.lengths is None:

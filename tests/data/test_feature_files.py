@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bayesfuse.data import hdf5
 from bayesfuse.data.feature_files import FeatureReader
 from bayesfuse.data.findings import Findings
 from bayesfuse.data.hdf5 import StoredDataset
@@ -125,6 +126,25 @@ def test_hdf5_has_masks_and_ids_beside_the_features(
     assert reader.read("sound", "f.npy", f"f.{suffix}:m")[1].tolist() == mask.tolist()
     (problem,) = reader.findings.problems
     assert 'row 2 (from 0), where the table has "c" and the features "x"' in problem
+
+
+def test_large_compressed_chunks_are_warned_of(
+    reader: FeatureReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file.create_dataset("packed", data=VALUES, chunks=(3, 1), compression="gzip")
+        file.create_dataset("rows", data=VALUES, chunks=(1, 2), compression="gzip")
+        file.create_dataset("raw", data=VALUES, chunks=(3, 2))
+        file["flat"] = VALUES
+    names = ("packed", "rows", "raw", "flat")
+    for name in names:
+        reader.read("text", f"f.h5:{name}", None)
+    assert reader.findings.warnings == []  # so small that it is decompressed once
+    monkeypatch.setattr(hdf5, "CACHE_BYTES", VALUES.nbytes - 1)
+    for name in names:
+        reader.read("text", f"f.h5:{name}", None)
+    (warning,) = reader.findings.warnings
+    assert warning.startswith("text: f.h5:packed is compressed in chunks of 3 rows")
 
 
 def test_sequences_bring_their_lengths(reader: FeatureReader, tmp_path: Path) -> None:

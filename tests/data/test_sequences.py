@@ -58,15 +58,28 @@ def test_the_mean_is_that_of_a_loop_to_the_last_bit(
 
 
 def test_many_steps_of_one_feature_have_the_same_mean_in_any_company() -> None:
-    # numpy.mean adds pairwise here, in an order that depends on the padding
+    # numpy.mean adds pairwise here, in an order that depends on how many there are
     values = (np.random.default_rng(0).normal(size=(4, 3000, 1)) * 1e4).astype(np.float32)
     lengths = np.array([10, 3000, 1500, 2])
     sequences = Sequences(values, lengths)
     together = sequences.mean(np.arange(4))
     alone = [sequences.mean(np.array([row]))[0] for row in range(4)]
     np.testing.assert_array_equal(together, alone)
-    np.testing.assert_array_equal(together, naive_mean(values, lengths.tolist()))
-    assert together[1] == pytest.approx(values[1].mean(dtype=np.float64), rel=1e-6)
+    own = [
+        values[row, :length].mean(axis=0, dtype=np.float64) for row, length in enumerate(lengths)
+    ]
+    np.testing.assert_array_equal(together, np.array(own, np.float32))
+    # whatever the order of the numbers in the file
+    turned = Sequences(np.asfortranarray(values), lengths).mean(np.arange(4))
+    np.testing.assert_array_equal(together, turned)
+
+
+@pytest.mark.parametrize("width", [2, 7, 64])
+def test_many_steps_are_added_one_after_the_other(width: int) -> None:
+    values = (np.random.default_rng(0).normal(size=(2, 9000, width)) * 1e4).astype(np.float16)
+    lengths = [9000, 8193]
+    found = Sequences(values, np.array(lengths)).mean(np.arange(2))
+    np.testing.assert_array_equal(found, naive_mean(values, lengths))
 
 
 def test_steps_are_padded_to_the_longest_that_is_read() -> None:
