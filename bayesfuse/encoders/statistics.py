@@ -51,7 +51,7 @@ class StatisticsEncoder(Encoder):
         >>> features.shape, observed.tolist()
         ((2, 218), [False, False])
         >>> encoder.problems_[0].reason
-        'it is no picture in a format that Pillow knows'
+        'no picture in a known format'
 
     Reference: Dalal and Triggs, 2005 (gradient orientations); Ojala et al., 2002, eq. 9 (uniform
     rotation-invariant local binary patterns, here with 8 direct neighbours).

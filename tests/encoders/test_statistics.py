@@ -98,8 +98,11 @@ def test_missing_and_broken_cells_are_unobserved_and_told():
     assert observed.tolist() == [False, True, False, False, False]
     assert not features[~observed].any()
     assert np.isfinite(features).all()
-    assert [problem.row for problem in encoder.problems_] == [2, 3, 4]
-    assert all(problem.reason for problem in encoder.problems_)
+    assert [(problem.row, problem.reason) for problem in encoder.problems_] == [
+        (2, "the file is truncated"),
+        (3, "the file is empty"),
+        (4, "the file does not exist"),
+    ]
     encoder.encode([poster])
     assert encoder.problems_ == ()
 
