@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bayesfuse.cli_data import data_app
 from bayesfuse.config import SPLITS, CatalogConfig, FitConfig, PredictConfig, TableConfig
 from bayesfuse.errors import ConfigError, UserError, unknown_option, write_error
 from bayesfuse.terminal import (
-    errors_to_exit_codes,
     options_of,
     rows_progress,
     training_progress,
@@ -31,7 +31,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Make and inspect catalogues.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a fit.")]
@@ -186,21 +185,6 @@ def report(
     except OSError as error:
         raise write_error(page, error, "Make room or choose another --out.") from error
     typer.echo(f"Open {page}")
-
-
-@data_app.command("demo")
-def data_demo(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
-    num_items: Annotated[int, typer.Option(help="Number of items.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Seed of the process.")] = 0,
-    overwrite: Annotated[bool, typer.Option(help="Replace an earlier demo catalogue.")] = False,
-) -> None:
-    """Write the embedded demo catalogue, whose label probabilities are known exactly."""
-    with errors_to_exit_codes():
-        from bayesfuse.data.demo import write_demo
-
-        path = write_demo(out, num_items=num_items, seed=seed, overwrite=overwrite)
-        typer.echo(f"{num_items:,} items: {path}")
 
 
 @data_app.command("describe")

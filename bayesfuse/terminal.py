@@ -185,6 +185,22 @@ def rows_progress(total: int) -> Iterator[Callable[[int], None] | None]:
 
 
 @contextmanager
+def counting_progress(description: str, what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Yield what shows how many of all are done; None when stderr is no terminal."""
+    with _bar(description) as bar:
+        if bar is None:
+            yield None
+            return
+        progress = bar
+        yield lambda done, total: progress.update(
+            progress.task_ids[0],
+            total=total,
+            completed=done,
+            scores=f"{done:,} of {total:,} {what}",
+        )
+
+
+@contextmanager
 def _bar(description: str) -> Iterator[Progress | None]:
     """Show a bar with one task and its field `scores`, and the time left."""
     if not sys.stderr.isatty():

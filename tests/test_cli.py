@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": PredictConfig,
     "report": PredictConfig,
     "data demo": None,
+    "data mmimdb": None,
     "data describe": CatalogConfig,
 }
 

@@ -126,7 +126,7 @@ def _find(path: Path, findings: Findings) -> Sources:
     folder, files = None, [path]
     if path.is_dir():
         folder = MovieFolder.find(path)
-        roots = [path, *([folder.root, folder.root.parent] if folder is not None else [])]
+        roots = [path, *([folder.root] if folder is not None else [])]
         files = [root / FILE for root in roots if (root / FILE).is_file()][:1]
     elif path.suffix.lower() not in _HDF5_SUFFIXES:
         raise CatalogError(path, [_not_mmimdb(path)])

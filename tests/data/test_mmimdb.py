@@ -143,6 +143,12 @@ def test_both_in_one_order_share_the_file(hdf5: Path, root: Path, tmp_path: Path
     assert [movie_id(number) for number in numbers(values["text"])] == IDS
 
 
+def test_a_file_beside_the_folder_is_not_taken_unasked(hdf5: Path, root: Path) -> None:
+    hdf5.rename(root.parent / HDF5)
+    assert Catalog.read(write_mmimdb(root, root.parent / "a").path).features.widths == {}
+    assert Catalog.read(write_mmimdb(root.parent, root.parent / "b").path).features.widths
+
+
 def test_what_the_two_do_not_agree_on_is_told(hdf5: Path, root: Path, tmp_path: Path) -> None:
     import h5py
 
