@@ -151,7 +151,6 @@ class MovieFolder:
         found = _read_json(self.root / MOVIES / f"{movie_id}.json")
         if not isinstance(found, Mapping):
             raise ValueError(f"holds {_kind(found)}, not one movie")
-        plot = found.get("plot")
         people, num_nameless = {}, 0
         for column, keys in ROLES.items():
             names = [name for key in keys for name in _names(found, key)]
@@ -160,7 +159,7 @@ class MovieFolder:
         return Movie(
             title=_title(found.get("title")),
             year=_year(found.get("year")),
-            plots=(plot,) if isinstance(plot, str) else _texts(found, "plot"),
+            plots=_texts(found, "plot"),
             genres=_texts(found, "genres"),
             people=people,
             num_nameless=num_nameless,
@@ -180,6 +179,8 @@ def _texts(movie: Mapping[str, Any], key: str) -> tuple[str, ...]:
     values = movie.get(key)
     if values is None:
         return ()
+    if isinstance(values, str):
+        return (values,)
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise ValueError(f'"{key}" holds {_kind(values)}; expected a list of texts')
     return tuple(values)
@@ -190,6 +191,8 @@ def _names(movie: Mapping[str, Any], key: str) -> list[str]:
     persons = movie.get(key)
     if persons is None:
         return []
+    if isinstance(persons, Mapping | str):
+        persons = [persons]
     if not isinstance(persons, list):
         raise ValueError(f'"{key}" holds {_kind(persons)}; expected a list of people')
     names = []

@@ -85,9 +85,12 @@ def test_a_movie_of_which_little_is_known(tmp_path: Path) -> None:
     assert found(root).poster(movie_id(1)) is None
 
 
-def test_a_plot_that_is_one_text_is_one_plot(tmp_path: Path) -> None:
-    root = write_folder(tmp_path / "m", {"train": [1]}, {1: {"plot": "Only this."}})
-    assert found(root).movie(movie_id(1)).plots == ("Only this.",)
+def test_one_that_stands_without_a_list_is_a_list_of_one(tmp_path: Path) -> None:
+    single = {"plot": "Only this.", "genres": "War", "director": person("A One")}
+    root = write_folder(tmp_path / "m", {"train": [1]}, {1: single})
+    movie = found(root).movie(movie_id(1))
+    assert (movie.plots, movie.genres) == (("Only this.",), ("War",))
+    assert movie.people["director"] == ["A One"]
 
 
 @pytest.mark.parametrize(
@@ -98,9 +101,9 @@ def test_a_plot_that_is_one_text_is_one_plot(tmp_path: Path) -> None:
         (b'{"title": "\xff\xfe"}', "truncated, damaged or no JSON"),
         (b"[" * 100_000, "truncated, damaged or no JSON"),
         (b"[1, 2]", "holds a list of other things, not one movie"),
-        (b'{"genres": "Drama"}', '"genres" holds text; expected a list of texts'),
+        (b'{"genres": {"a": 1}}', '"genres" holds an object; expected a list of texts'),
         (b'{"plot": [1]}', '"plot" holds a list of other things; expected a list of texts'),
-        (b'{"director": {"name": "A"}}', '"director" holds an object; expected a list of people'),
+        (b'{"director": 3}', '"director" holds a number; expected a list of people'),
     ],
 )
 def test_a_damaged_movie_says_why(root: Path, content: bytes, reason: str) -> None:
