@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesfuse.data.catalog_file import FILE_NAME, read_catalog_file
+from bayesfuse.data.catalog_file import FILE_NAME, Setting, read_catalog_file
 from bayesfuse.data.description import CatalogDescription, LabelCount, ModalityDescription
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.data.findings import Findings
@@ -37,6 +37,10 @@ class Catalog:
         encoders: Modality -> the encoder that the catalogue asks for.
         people: Relation -> names an item.
         warnings: What the user should know.
+        id_name: The column that the ids are from.
+        encoder_settings: Modality -> settings of its encoder.
+        feature_encoders: Modality -> fingerprint of the encoder that made its features, where the
+            file of features tells.
     """
 
     source: str
@@ -51,6 +55,9 @@ class Catalog:
     encoders: dict[str, str]
     people: dict[str, list[list[str]]]
     warnings: tuple[str, ...] = ()
+    id_name: str = "id"
+    encoder_settings: Mapping[str, Mapping[str, Setting]] = field(default_factory=dict)
+    feature_encoders: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -61,6 +68,8 @@ class Catalog:
         title: str | None = None,
         text: str | None = None,
         image: str | None = None,
+        tabular: Sequence[str] | None = None,
+        categories: Sequence[str] | None = None,
         features: Mapping[str, str] | None = None,
         labels: str | None = None,
         labels_separator: str | None = None,
@@ -84,6 +93,8 @@ class Catalog:
             title: The column of titles.
             text: The column of texts: the raw cells of the modality `text`.
             image: The column of image bytes or paths: the raw cells of the modality `image`.
+            tabular: Columns of numbers and categories: the raw cells of the modality `tabular`.
+            categories: Those of them whose numbers are names.
             features: Modality -> `FILE.npz:MEMBER`, `FILE.npy` or `FILE.parquet:COLUMN`; looked
                 for from the current directory, then beside the file.
             labels: The column of labels: lists, or text that `labels_separator` splits.
@@ -109,6 +120,8 @@ class Catalog:
             "title": title,
             "text": text,
             "image": image,
+            "tabular": list(tabular) if tabular is not None else None,
+            "categories": list(categories) if categories else None,
             "features": dict(features) if features else None,
             "labels": labels,
             "labels_separator": labels_separator,
@@ -153,8 +166,11 @@ class Catalog:
             features=modalities.features,
             raw=modalities.raw,
             encoders=modalities.encoders,
+            encoder_settings=modalities.encoder_settings,
+            feature_encoders=modalities.feature_encoders,
             people=names_of,
             warnings=tuple(findings.warnings),
+            id_name=spec.id,
         )
 
     def __len__(self) -> int:
@@ -216,6 +232,7 @@ class Catalog:
                     float((observed[name] if name in observed else self.raw[name].observed).mean()),
                     self.raw[name].kind if name in self.raw else None,
                     self.encoders.get(name),
+                    self.raw[name].columns if name in self.raw else {},
                 )
                 for name in names
             ),

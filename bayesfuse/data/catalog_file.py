@@ -6,10 +6,11 @@ import copy
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from bayesfuse.data.findings import Findings
@@ -18,6 +19,20 @@ from bayesfuse.data.tables import TABLE_SUFFIXES
 from bayesfuse.errors import CatalogError, did_you_mean
 
 FILE_NAME = "catalog.toml"
+
+Scalar = bool | int | float | str
+Setting = Scalar | tuple[Scalar, ...] | dict[str, Scalar]
+"""What a setting of an encoder can be."""
+
+
+def _as_setting(value: object) -> object:
+    parts: Iterable[object] = [value]
+    if isinstance(value, list | dict):
+        parts = value.values() if isinstance(value, dict) else value
+    for part in parts:
+        if not isinstance(part, bool | int | float | str) or part in (inf, -inf) or part != part:
+            raise ValueError("expected true, false, a finite number, a text, or a list of them")
+    return tuple(value) if isinstance(value, list) else value
 
 
 class _Spec(BaseModel):
@@ -30,18 +45,26 @@ class ModalitySpec(_Spec):
     Attributes:
         column: A column of the table, or `FILE:COLUMN`, joined on the id; raw text, image bytes
             or paths of image files.
+        columns: Columns of the table, numbers and categories, in place of `column`.
+        categories: Those of `columns` whose numbers are names.
         features: `FILE.npz:MEMBER`, `FILE.npy` or `FILE.parquet:COLUMN`, in the table's order.
         observed: A true/false array: a member of the features' archive, `FILE.npz:MEMBER`, or a
             column of the table.
         encoder: The name of the encoder to use for the raw cells.
         kind: What the raw cells are, where their name and look do not say.
+        settings: Settings of the encoder.
     """
 
     column: str | None = None
+    columns: tuple[str, ...] | None = Field(default=None, strict=False)
+    categories: tuple[str, ...] = Field(default=(), strict=False)
     features: str | None = None
     observed: str | None = None
     encoder: str | None = None
     kind: Literal["text", "image"] | None = None
+    settings: dict[str, Annotated[Setting, BeforeValidator(_as_setting)]] = Field(
+        default_factory=dict
+    )
 
 
 class GraphSpec(_Spec):
@@ -169,16 +192,48 @@ def _meaning_problems(spec: CatalogSpec) -> list[str]:
             "features, for a single file with --text, --image or --features."
         )
     for name, modality in spec.modalities.items():
-        if modality.column is None and modality.features is None:
-            problems.append(f"modalities.{name}: needs column (raw) or features (encoded).")
-        if modality.encoder is not None and modality.column is None:
-            problems.append(f"modalities.{name}: encoder needs column, the raw cells to encode.")
+        for problem in _modality_problems(modality, spec.labels):
+            problems.append(f"modalities.{name}: {problem}")
     if spec.labels is None and (spec.label_set is not None or spec.labels_separator is not None):
         problems.append("label_set and labels_separator need labels, the column of labels.")
     for what, names in (("label_set", spec.label_set or ()), ("people", spec.graph.people)):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             problems.append(f"{what}: named twice: {', '.join(twice)}.")
+    return problems
+
+
+def _modality_problems(modality: ModalitySpec, labels: str | None) -> list[str]:
+    columns = modality.columns
+    raw = modality.column is not None or columns is not None
+    problems = []
+    if not raw and modality.features is None:
+        problems.append("needs column (raw), columns (a table's) or features (encoded).")
+    for key in ("encoder", "settings"):
+        if getattr(modality, key) and not raw:
+            problems.append(f"{key} needs column or columns, the raw cells to encode.")
+    if modality.column is not None and columns is not None:
+        problems.append(
+            "has column and columns; give column for texts or pictures, columns for numbers and "
+            "categories."
+        )
+    if modality.kind is not None and columns is not None:
+        problems.append("kind is for column; columns are a table's.")
+    columns = columns or ()
+    if modality.columns == ():
+        problems.append("columns names none; expected at least one.")
+    unknown = [name for name in modality.categories if name not in columns]
+    if unknown:
+        problems.append(
+            f"categories names {', '.join(unknown)}, which is not among its columns "
+            f"({', '.join(columns) or 'none'}).{did_you_mean(unknown[0], columns)}"
+        )
+    for key, names in (("columns", columns), ("categories", modality.categories)):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            problems.append(f"{key} named twice: {', '.join(twice)}.")
+    if labels in columns:
+        problems.append(f"columns names {labels}, the labels that are to be predicted.")
     return problems
 
 

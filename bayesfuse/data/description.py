@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,9 @@ class ModalityDescription:
         width: Its number of features; None where it is raw only.
         dtype: The stored dtype; None where it is raw only.
         observed: The share of items that have it.
-        raw: What its raw cells are (`text`, `bytes`, `path`); None where there are none.
+        raw: What its raw cells are (`text`, `bytes`, `path`, `table`); None where there are none.
         encoder: The encoder asked for.
+        columns: Column -> `number` or `category`, of a table.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ModalityDescription:
     observed: float
     raw: str | None
     encoder: str | None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,9 @@ class CatalogDescription:
                 ],
             )
         )
+        columns = [(m.name, *column) for m in self.modalities for column in m.columns.items()]
+        if columns:
+            parts.append(_table(("table", "column", "holds"), columns))
         if self.labels:
             parts.append(
                 _table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesfuse.data.arrays import StoredArray
-from bayesfuse.data.catalog_file import ModalitySpec, split_reference
+from bayesfuse.data.catalog_file import ModalitySpec, Setting, split_reference
 from bayesfuse.data.feature_checks import feature_problems
 from bayesfuse.data.feature_files import FeatureReader
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.data.findings import Findings, first_few
 from bayesfuse.data.raw import RawColumn, RawKind
+from bayesfuse.data.raw_reading import ColumnCells
 from bayesfuse.data.sequences import Sequences
 from bayesfuse.data.tables import (
     TABLE_SUFFIXES,
@@ -26,7 +28,7 @@ from bayesfuse.data.tables import (
     open_table,
     table_suffix,
 )
-from bayesfuse.data.text_tables import Cell
+from bayesfuse.data.tabular_columns import read_columns
 from bayesfuse.errors import CatalogError
 
 AnyArray = NDArray[Any]
@@ -42,11 +44,15 @@ class Modalities:
         features: The encoded modalities.
         raw: The modalities that have raw cells.
         encoders: The encoders asked for.
+        encoder_settings: Their settings.
+        feature_encoders: The fingerprint of the encoder that made some features, where known.
     """
 
     features: FeatureTable
     raw: dict[str, RawColumn]
     encoders: dict[str, str]
+    encoder_settings: dict[str, dict[str, Setting]]
+    feature_encoders: dict[str, str]
 
 
 @dataclass
@@ -86,6 +92,11 @@ class ModalityReader:
             with self.findings.gathering():
                 if spec.column is not None:
                     raw[name] = self._raw(name, spec.column, spec)
+                elif spec.columns is not None:
+                    rows = read_columns(
+                        name, self.table, spec.columns, spec.categories, self.findings
+                    )
+                    raw |= {} if rows is None else {name: rows}
             with self.findings.gathering():
                 if spec.features is not None:
                     arrays[name], mask = reader.read(name, spec.features, spec.observed)
@@ -102,7 +113,8 @@ class ModalityReader:
         if arrays and not self.findings.problems:
             features = FeatureTable.unchecked(arrays, observed)
         encoders = {name: spec.encoder for name, spec in specs.items() if spec.encoder is not None}
-        return Modalities(features, raw, encoders)
+        settings = {name: spec.settings for name, spec in specs.items() if spec.settings}
+        return Modalities(features, raw, encoders, settings, reader.encoders)
 
     def _file(self, name: str) -> Path:
         places = [folder / name for folder in self.folders]
@@ -170,25 +182,21 @@ class ModalityReader:
         present = ~table.missing(column)
         kind = self._kind(name, table, column, spec)
         folder = table.path.resolve().parent if kind == "path" else None
-        if order is None:
-            raw = RawColumn(name, kind, present, lambda: table.column(column), folder)
-        else:
-            rows = order.tolist()
-
-            def load() -> list[Cell]:
-                cells = table.column(column)
-                return [cells[row] if row >= 0 else None for row in rows]
-
-            raw = RawColumn(name, kind, (order >= 0) & present[order], load, folder)
+        observed = present if order is None else (order >= 0) & present[order]
+        raw = RawColumn(name, kind, observed, ColumnCells(table, column, folder), order=order)
         if kind == "path" and spec.features is None:
-            absent = [path for path in raw if isinstance(path, str) and not Path(path).is_file()]
-            if absent:
-                self.findings.problem(
-                    f"{name}: {len(absent)} of {int(raw.observed.sum())} image files are missing "
-                    f"(first: {absent[0]}). Paths are relative to {folder}; leave the cell empty "
-                    f"where an item has none."
-                )
+            self._require_one_file(raw, folder)
         return raw
+
+    def _require_one_file(self, raw: RawColumn, folder: Path | None) -> None:
+        """Find the mistake of a wrong folder; of single files that are missing, encoders tell."""
+        paths = [path for path in raw if isinstance(path, str)]
+        if len(paths) > 1 and not any(map(os.path.isfile, paths)):
+            self.findings.problem(
+                f"{raw.name}: not one of the {len(paths):,} image files is there (first: "
+                f"{paths[0]}). Paths are relative to {folder}; leave the cell empty where an item "
+                "has none."
+            )
 
     def _kind(self, name: str, table: Table, column: str, spec: ModalitySpec) -> RawKind:
         if table.is_binary(column):
@@ -205,7 +213,7 @@ class ModalityReader:
                 [
                     f'{name}: column "{column}" of {table.path} holds {type(odd).__name__} '
                     f"({str(odd)[:40]}); raw cells are text, image bytes or paths of images. "
-                    "Numbers go into features."
+                    f'Numbers go into a modality of columns: columns = ["{column}"], or --tabular.'
                 ],
             )
         kind = spec.kind or (name if name in ("text", "image") else None)

@@ -150,6 +150,13 @@ class Reading:
             return None
 
 
+_ELSEWHERE = (
+    *("text", "image", "tabular", "categories", "features"),
+    *("people", "people_separator"),
+)
+"""Flags that say something of a modality or of the graph, not of the table."""
+
+
 def spec_of_flags(
     path: Path, given: Mapping[str, object], columns: Sequence[str], findings: Findings
 ) -> CatalogSpec:
@@ -175,16 +182,19 @@ def spec_of_flags(
     for name in ("text", "image"):
         if name in given:
             modalities[name] = {"column": given[name], "kind": name}
+    if "tabular" in given:
+        modalities["tabular"] = {
+            "columns": given["tabular"],
+            "categories": given.get("categories", []),
+        }
+    elif "categories" in given:
+        findings.problem("--categories needs --tabular, the columns that they are among.")
     features = given.get("features")
     if isinstance(features, Mapping):
         for name, reference in features.items():
             modalities.setdefault(str(name), {})["features"] = reference
     graph = {name: given[name] for name in ("people", "people_separator") if name in given}
-    rest = {
-        name: value
-        for name, value in given.items()
-        if name not in ("text", "image", "features", "people", "people_separator")
-    }
+    rest = {name: value for name, value in given.items() if name not in _ELSEWHERE}
     return make_spec(
         {**rest, "table": path.name, "modalities": modalities, "graph": graph}, path, findings
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,20 @@ _BINARY = ("binary", "large_binary", "binary_view")
 TABLE_SUFFIXES = (".parquet", *DELIMITERS, *JSON_LINES)
 
 
+RowNumbers = NDArray[np.int64]
+Chunks = Iterator[tuple[RowNumbers, list[list[Cell]]]]
+
+# Rows of a Parquet file are held until they fill this, and its pages are read through this.
+_CHUNK_BYTES = 1 << 23
+_BUFFER_BYTES = 1 << 20
+
+
 class _Columns(Protocol):
     """Where a table's cells come from."""
 
     def read(self, name: str) -> list[Cell]: ...
+
+    def stream(self, names: Sequence[str], rows: RowNumbers, max_rows: int) -> Chunks: ...
 
     def is_binary(self, name: str) -> bool: ...
 
@@ -62,6 +72,27 @@ class Table:
         """
         self.require(name)
         return self.columns.read(name)
+
+    def stream(self, names: Sequence[str], rows: RowNumbers, max_rows: int) -> Chunks:
+        """Yield some rows of some columns, a chunk at a time, in the order of the file.
+
+        Of a Parquet file, never more than a chunk is held: 8 MiB or one row, and a page of each
+        column. Its row groups that have none of the rows are not read.
+
+        Args:
+            names: The columns.
+            rows: Row numbers, increasing.
+            max_rows: The most rows of a chunk, at least 1.
+
+        Yields:
+            Row numbers, and for each column its cells in these rows.
+
+        Raises:
+            CatalogError: If there is no such column, or it cannot be read.
+        """
+        for name in names:
+            self.require(name)
+        yield from self.columns.stream(names, rows, max_rows)
 
     def require(self, name: str, role: str = "") -> None:
         """Raise a `CatalogError` that names the nearest column, if there is no such column."""
@@ -182,6 +213,11 @@ class _InMemory:
     def read(self, name: str) -> list[Cell]:
         return self.cells[name]
 
+    def stream(self, names: Sequence[str], rows: RowNumbers, max_rows: int) -> Chunks:
+        for start in range(0, len(rows), max_rows):
+            part = rows[start : start + max_rows]
+            yield part, [[self.cells[name][row] for row in part.tolist()] for name in names]
+
     def is_binary(self, name: str) -> bool:
         return False
 
@@ -203,6 +239,29 @@ class _Parquet:
             column = self.file.read(columns=[name]).column(0)
         return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
+    def stream(self, names: Sequence[str], rows: RowNumbers, max_rows: int) -> Chunks:
+        # Through a buffer, or else the whole column of a row group is read at once.
+        with (
+            _reading(self.path),
+            pq.ParquetFile(self.path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file,
+        ):
+            if file.metadata.num_rows != self.file.metadata.num_rows:
+                raise CatalogError(self.path, [f"{self.path}: changed while it was read."])
+            end = 0
+            for group in range(file.metadata.num_row_groups):
+                about = file.metadata.row_group(group)
+                start, end = end, end + about.num_rows
+                wanted = rows[slice(*np.searchsorted(rows, [start, end]))]
+                size = max(1, min(max_rows, _CHUNK_BYTES // _row_bytes(about, names)))
+                batches = file.iter_batches(size, row_groups=[group], columns=list(names))
+                while len(wanted):
+                    batch = next(batches)
+                    count = int(np.searchsorted(wanted, start + len(batch)))
+                    if count:
+                        yield wanted[:count], _cells(batch, names, wanted[:count] - start)
+                    wanted, start = wanted[count:], start + len(batch)
+                    del batch  # before the next one is read
+
     def is_binary(self, name: str) -> bool:
         return str(self.file.schema_arrow.field(name).type) in _BINARY
 
@@ -217,6 +276,22 @@ class _Parquet:
                 return None
             total += int(column.statistics.null_count)
         return total
+
+
+def _cells(batch: pa.RecordBatch, names: Sequence[str], rows: RowNumbers) -> list[list[Cell]]:
+    if len(rows) < len(batch):
+        batch = batch.take(pa.array(rows))
+    return [batch.column(batch.schema.names.index(name)).to_pylist() for name in names]
+
+
+def _row_bytes(about: pa.RowGroupMetaData, names: Sequence[str]) -> int:
+    """Return about how many bytes a row of these columns takes."""
+    columns = (about.column(i) for i in range(about.num_columns))
+    return 1 + sum(
+        int(column.total_uncompressed_size // max(1, about.num_rows))
+        for column in columns
+        if column.path_in_schema in names
+    )
 
 
 def _open_parquet(path: Path) -> Table:

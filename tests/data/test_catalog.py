@@ -109,6 +109,24 @@ def test_a_folder_is_described(tmp_path: Path) -> None:
     assert str(tmp_path) in str(made)
 
 
+def test_a_table_is_a_modality(tmp_path: Path) -> None:
+    toml = TOML + '[modalities.facts]\ncolumns = ["extra", "name"]\n'
+    toml += "[modalities.facts.settings]\nmin_frequency = 2\n"
+    made = Catalog.read(folder(tmp_path, toml))
+    assert made.raw["facts"].columns == {"extra": "number", "name": "category"}
+    assert made.raw["facts"][1] == {"extra": 2, "name": None}
+    assert made.encoder_settings == {"facts": {"min_frequency": 2}}
+    facts = made.describe().modalities[-1]
+    assert (facts.raw, facts.columns) == ("table", made.raw["facts"].columns)
+    csv_file = table_csv(tmp_path / "items.csv", "id,year,code\na,1999,7\nb,,\n")
+    flags = {"tabular": ["year", "code"], "categories": ("code",), "require_labels": False}
+    made = Catalog.read(csv_file, id="id", **flags)
+    assert made.raw["tabular"].columns == {"year": "number", "code": "category"}
+    assert list(made.raw["tabular"]) == [{"year": "1999", "code": "7"}, None]
+    assert made.encoder_settings == {}
+    assert "named twice: year" in message(csv_file, id="id", tabular=["year", "year"])
+
+
 def test_mistakes_of_every_kind_are_reported_together(tmp_path: Path) -> None:
     toml = TOML.replace("title =", "titel =").replace('"director"', '"directer"')
     toml += '[modalities.gate]\nfeatures = "absent.npy"\n'

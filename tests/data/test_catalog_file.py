@@ -25,6 +25,11 @@ features = "features.npz:text"
 observed = "text_observed"
 encoder = "tfidf"
 kind = "text"
+settings = {pooling = "cls", max_length = 128, names = ["a", "b"], deep = {lr = 0.5}}
+
+[modalities.facts]
+columns = ["year", "country"]
+categories = ["year"]
 
 [graph]
 people = ["director"]
@@ -45,11 +50,19 @@ def test_every_key_is_understood(tmp_path: Path) -> None:
     assert spec.label_set == ("Drama", "War")
     assert spec.graph.people == ("director",)
     assert spec.modalities["text"].encoder == "tfidf"
+    assert spec.modalities["text"].settings == {
+        "pooling": "cls",
+        "max_length": 128,
+        "names": ("a", "b"),
+        "deep": {"lr": 0.5},
+    }
+    assert spec.modalities["facts"].columns == ("year", "country")
+    assert spec.modalities["facts"].categories == ("year",)
     assert set(spec.model_dump(exclude_none=True)) == set(CatalogSpec.model_fields)
 
 
 def test_unknown_keys_are_named_and_the_rest_is_kept(tmp_path: Path) -> None:
-    content = WHOLE.replace("title =", "titel =").replace("column =", "colum =")
+    content = WHOLE.replace("title =", "titel =").replace("column =", "colum =", 1)
     spec, findings = read(tmp_path, content.replace("people =", "peeple ="))
     assert spec.title is None
     assert spec.table == "items.parquet"
@@ -87,9 +100,41 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
         'table = "a.csv"\nid = "id"\nlabels = "g"\nlabel_set = ["a", "a"]\n[modalities.text]\n',
     )
     assert findings.problems == [
-        "modalities.text: needs column (raw) or features (encoded).",
+        "modalities.text: needs column (raw), columns (a table's) or features (encoded).",
         "label_set: named twice: a.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ('column = "plot"\ncolumns = ["year"]', "has column and columns"),
+        ('columns = ["year"]\nkind = "text"', "kind is for column"),
+        ("columns = []", "columns names none"),
+        ('columns = ["year"]\ncategories = ["yaer"]', 'columns (year). Did you mean "year"?'),
+        ('column = "plot"\ncategories = ["year"]', "not among its columns (none)"),
+        ('columns = ["a", "b", "a"]', "columns named twice: a."),
+        ('columns = ["a"]\ncategories = ["a", "a"]', "categories named twice: a."),
+        ('columns = ["year", "genres"]', "columns names genres, the labels"),
+        ('features = "a.npy"\nsettings = {width = 3}', "settings needs column or columns"),
+        ('features = "a.npy"\nencoder = "tfidf"', "encoder needs column or columns"),
+    ],
+)
+def test_modalities_that_make_no_sense_are_refused(tmp_path: Path, said: str, words: str) -> None:
+    head = 'table = "a.csv"\nid = "id"\nlabels = "genres"\n[modalities.facts]\n'
+    _, findings = read(tmp_path, head + said)
+    (problem,) = findings.problems
+    assert problem.startswith("modalities.facts: ")
+    assert words in problem
+
+
+@pytest.mark.parametrize("value", ["2020-01-01", "nan", "[[1]]", "[inf]", "{a = [1]}"])
+def test_a_setting_is_a_plain_value(tmp_path: Path, value: str) -> None:
+    head = 'table = "a.csv"\nid = "id"\n[modalities.text]\ncolumn = "plot"\n'
+    with pytest.raises(CatalogError, match="expected true, false, a finite number") as caught:
+        read(tmp_path, f"{head}settings = {{width = {value}}}\n")
+    assert '"modalities.text.settings.width"' in str(caught.value)
+    assert len(caught.value.problems) == 1
 
 
 def test_files_that_are_no_toml_are_refused(tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ MADE = CatalogDescription(
     modalities=(
         ModalityDescription("text", 384, "float16", 0.25, "text", None),
         ModalityDescription("image", None, None, 1.0, "bytes", "statistics"),
+        ModalityDescription(
+            "facts", None, None, 1.0, "table", None, {"year": "number", "code": "category"}
+        ),
     ),
     people={"director": {"items": 7, "names": 5}},
     warnings=("beware",),
@@ -32,6 +35,11 @@ val      200         0
 modality  features    dtype  observed    raw     encoder
 text           384  float16     25.0%   text           -
 image            -        -    100.0%  bytes  statistics
+facts            -        -    100.0%  table           -
+
+table  column     holds
+facts    year    number
+facts    code  category
 
 label  train   rate  val  rate
 Drama    450  50.0%    0     -
@@ -49,5 +57,6 @@ def test_it_is_plain_for_json() -> None:
     plain = json.loads(json.dumps(MADE.to_dict(), allow_nan=False))
     assert plain["labels"][0]["val_rate"] is None
     assert plain["modalities"][1]["encoder"] == "statistics"
+    assert plain["modalities"][2]["columns"] == {"year": "number", "code": "category"}
     assert set(plain) == set(MADE.to_dict())
     assert plain["warnings"] == ["beware"]

@@ -16,7 +16,7 @@ IDS = ["a", "b", "c"]
 
 
 def read(
-    folder: Path, columns: dict[str, object], **specs: dict[str, str]
+    folder: Path, columns: dict[str, object], **specs: dict[str, object]
 ) -> tuple[Modalities, Findings]:
     pq.write_table(pa.table({"id": IDS, **columns}), folder / "items.parquet")
     findings = Findings()
@@ -98,8 +98,46 @@ def test_images_may_be_paths(tmp_path: Path) -> None:
         assert list(made.raw[name]) == [str(tmp_path / "1.jpg"), str(tmp_path / "2.PNG"), None]
     made, _ = read(tmp_path, {"file": paths}, poster={"column": "file", "kind": "text"})
     assert made.raw["poster"].kind == "text"
-    _, findings = read(tmp_path, {"file": ["1.jpg", "4.jpg", "5.jpg"]}, image={"column": "file"})
-    assert f"2 of 3 image files are missing (first: {tmp_path}/4.jpg)" in findings.problems[0]
+
+
+def test_single_image_files_may_be_missing_but_not_all(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(b"image")
+    made, findings = read(
+        tmp_path, {"file": ["4.jpg", "1.jpg", "a\0b.jpg"]}, image={"column": "file"}
+    )
+    assert not findings.problems
+    assert made.raw["image"].observed.all()
+    # Not one of many: the folder is another one.
+    _, findings = read(tmp_path, {"file": ["4.jpg", None, "5.jpg"]}, image={"column": "file"})
+    (problem,) = findings.problems
+    assert f"not one of the 2 image files is there (first: {tmp_path}/4.jpg)" in problem
+    assert f"relative to {tmp_path}" in problem
+    # One item may simply have lost its image; and with features, nobody reads the files.
+    _, findings = read(tmp_path, {"file": ["4.jpg", None, None]}, image={"column": "file"})
+    assert not findings.problems
+    np.save(tmp_path / "f.npy", np.ones((3, 1)))
+    spec = {"column": "file", "features": "f.npy"}
+    _, findings = read(tmp_path, {"file": ["4.jpg", "5.jpg", "6.jpg"]}, image=spec)
+    assert not findings.problems
+
+
+def test_columns_are_read_together_beside_other_modalities(tmp_path: Path) -> None:
+    np.save(tmp_path / "f.npy", np.array([[1.0], [np.nan], [3.0]]))
+    made, findings = read(
+        tmp_path,
+        {"year": [1999, None, 2001], "code": [1, None, 1], "plot": ["x", "y", "z"]},
+        text={"column": "plot", "encoder": "bert", "settings": {"pooling": "cls"}},
+        facts={"columns": ["year", "code"], "categories": ["code"], "features": "f.npy"},
+    )
+    assert not findings.problems
+    facts = made.raw["facts"]
+    assert facts.kind == "table"
+    assert facts.columns == {"year": "number", "code": "category"}
+    assert list(facts) == [{"year": 1999, "code": 1}, None, {"year": 2001, "code": 1}]
+    assert made.features.observed[:, 0].tolist() == [True, False, True]
+    assert made.encoder_settings == {"text": {"pooling": "cls"}}
+    _, findings = read(tmp_path, {"year": [1, 2, 3]}, facts={"columns": ["yaer"]})
+    assert 'Did you mean "year"?' in findings.problems[0]
 
 
 def test_all_mistakes_of_all_modalities_come_together(tmp_path: Path) -> None:

@@ -38,6 +38,19 @@ def test_flags_become_modalities(tmp_path: Path) -> None:
     assert (spec.table, spec.labels) == ("items.csv", "g")
 
 
+def test_flags_become_a_tabular_modality(tmp_path: Path) -> None:
+    flags = {"id": "id", "tabular": ["year", "code"], "categories": ["code"]}
+    findings = Findings()
+    spec = spec_of_flags(tmp_path / "items.csv", flags, ("id",), findings)
+    assert list(spec.modalities) == ["tabular"]
+    assert spec.modalities["tabular"].columns == ("year", "code")
+    assert spec.modalities["tabular"].categories == ("code",)
+    assert not findings.problems
+    flags = {"id": "id", "text": "plot", "categories": ["code"]}
+    spec_of_flags(tmp_path / "items.csv", flags, ("id",), findings)
+    assert findings.problems == ["--categories needs --tabular, the columns that they are among."]
+
+
 def test_an_id_is_needed(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match=r"no id: name its column with --id; .* has key, plot"):
         spec_of_flags(tmp_path / "items.csv", {"text": "plot"}, ("key", "plot"), Findings())

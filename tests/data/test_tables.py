@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bayesfuse.data.tables import is_blank, open_table, parquet_batches, table_suffix
+from bayesfuse.data.tables import Table, is_blank, open_table, parquet_batches, table_suffix
 from bayesfuse.errors import CatalogError
 
 CELLS: dict[str, list[object]] = {
@@ -119,3 +120,39 @@ def test_parquet_columns_are_read_in_batches(tmp_path: Path, row_group_size: int
     (tmp_path / "items.csv").write_text("id\na\n", encoding="utf-8")
     with pytest.raises(CatalogError, match=r"expected a \.parquet file"):
         next(parquet_batches(open_table(tmp_path / "items.csv"), "id"))
+
+
+def streamed(table: Table, rows: list[int], max_rows: int) -> list[tuple[int, object, object]]:
+    found = []
+    for part, (ids, plots) in table.stream(["id", "plot"], np.array(rows), max_rows):
+        assert len(part) <= max_rows
+        found += list(zip(part.tolist(), ids, plots, strict=True))
+    return found
+
+
+@pytest.mark.parametrize("row_group_size", [1, 2, None])
+def test_rows_of_some_columns_are_streamed(tmp_path: Path, row_group_size: int | None) -> None:
+    path = parquet(tmp_path / "items.parquet", row_group_size=row_group_size)
+    lines = [json.dumps({"id": CELLS["id"][i], "plot": CELLS["plot"][i]}) for i in range(3)]
+    (tmp_path / "items.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    expected = list(zip(range(3), CELLS["id"], CELLS["plot"], strict=True))
+    for table in (open_table(path), open_table(tmp_path / "items.jsonl")):
+        assert streamed(table, [0, 1, 2], 2) == expected
+        assert streamed(table, [2], 2) == expected[2:]
+        assert streamed(table, [0, 2], 1) == [expected[0], expected[2]]
+        assert streamed(table, [], 1) == []
+        with pytest.raises(CatalogError, match='no column "plto"'):
+            next(table.stream(["plto"], np.array([0]), 1))
+    # Whatever the order in which columns are asked for.
+    (_, (dotted, ids)) = next(open_table(path).stream(["dotted.name", "id"], np.array([0]), 3))
+    assert (dotted, ids) == ([1], ["a"])
+
+
+def test_a_file_that_was_replaced_is_not_read_on(tmp_path: Path) -> None:
+    table = open_table(parquet(tmp_path / "items.parquet"))
+    parquet(tmp_path / "items.parquet", {"id": ["a"], "plot": ["x"]})
+    with pytest.raises(CatalogError, match="changed while it was read"):
+        streamed(table, [0, 1], 2)
+    (tmp_path / "items.parquet").unlink()
+    with pytest.raises(CatalogError, match="truncated, damaged"):
+        streamed(table, [0, 1], 2)
