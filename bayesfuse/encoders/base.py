@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 Kind = Literal["text", "image", "table"]
 Row = Mapping[str, str | int | float | bool | None]  # column to value, of a tabular modality
 Cell = str | bytes | os.PathLike[str] | Row | None
+Setting = bool | int | float | str | tuple[bool | int | float | str, ...] | Mapping[str, "Setting"]
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 

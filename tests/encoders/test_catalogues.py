@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -16,8 +19,10 @@ from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.demo import write_demo
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.data.raw import RawColumn
-from bayesfuse.encoders.catalogues import apply_encoders, encode_catalog
-from bayesfuse.errors import ConfigError, FeatureError
+from bayesfuse.encoders import catalogues
+from bayesfuse.encoders.catalogues import Running, apply_encoders, encode_catalog, run_encoders
+from bayesfuse.encoders.statistics import StatisticsEncoder
+from bayesfuse.errors import CatalogError, ConfigError, FeatureError
 
 EVERYTHING = slice(None)
 
@@ -124,14 +129,6 @@ def test_a_modality_with_features_keeps_them_unless_an_encoder_is_named(catalog)
     assert replaced.features.widths == {"text": 128, "image": 218, "extra": 2}
 
 
-def test_a_modality_without_an_encoder_says_what_to_pass(catalog):
-    bare = dataclasses.replace(catalog, encoders={})
-    with pytest.raises(ConfigError, match=r'"text".*pass --text-encoder tfidf.*encoder = "tfidf"'):
-        encode_catalog(bare)
-    with pytest.raises(ConfigError, match=r"pass --image-encoder statistics"):
-        encode_catalog(bare, {"text": "tfidf"})
-
-
 @pytest.mark.parametrize(
     ("encoders", "message"),
     [
@@ -191,3 +188,113 @@ def test_another_catalogue_may_lack_a_modality_but_not_change_its_kind(catalog, 
     )
     with pytest.raises(ConfigError, match='"text" holds image cells, but the encoder tfidf'):
         apply_encoders(exchanged, fitted)
+
+
+# ---- with a folder ----
+
+
+@pytest.fixture
+def costly(monkeypatch):
+    """Make the picture statistics an encoder whose features are kept."""
+    monkeypatch.setattr(StatisticsEncoder, "costly", True)
+
+
+def test_a_folder_holds_the_features_the_cases_and_the_encoders(catalog, encoded, costly, tmp_path):
+    running = Running(folder=tmp_path / "e", light_too=True)
+    done = run_encoders(catalog, running=running)
+    for modality, values in encoded[0].features.batch(EVERYTHING)[0].items():
+        np.testing.assert_array_equal(done.catalog.features.batch(EVERYTHING)[0][modality], values)
+    np.testing.assert_array_equal(done.catalog.features.observed, encoded[0].features.observed)
+    assert {path.name for path in (tmp_path / "e").iterdir()} == {
+        *("cache", "features.npz", "encode_report.csv"),
+        *("encoding.json", "encoders.json", "encoders.safetensors"),
+    }
+    with done.report.open(newline="") as file:
+        cases = list(csv.DictReader(file))
+    assert len(cases) == (~done.catalog.features.observed).sum() > 0
+    assert {case["reason"] for case in cases} == {"no cell, or an empty one"}
+    again = run_encoders(catalog, running=running)
+    assert (again.runs["image"].num_new, done.runs["image"].num_known) == (0, 0)
+    assert again.runs["image"].num_known == done.runs["image"].num_new
+
+
+def test_light_encoders_leave_no_folder_unless_asked(catalog, tmp_path):
+    run_encoders(catalog, running=Running(folder=tmp_path / "e"))
+    assert not (tmp_path / "e").exists()
+
+
+def test_what_was_used_is_used_again(catalog, costly, tmp_path):
+    bare = dataclasses.replace(catalog, encoders={})
+    running = Running(folder=tmp_path, light_too=True)
+    names = {"text": "tfidf", "image": "statistics"}
+    run_encoders(bare, names, settings={"text": {"width": 7}}, running=running)
+    again = run_encoders(bare, running=running)
+    assert again.catalog.features.widths == {"text": 7, "image": 218}
+
+
+def test_the_file_of_features_is_one_that_a_catalogue_may_name(folder, costly, tmp_path):
+    path = tmp_path / "copy"
+    shutil.copytree(folder, path)
+    catalog = Catalog.read(path)
+    done = run_encoders(catalog, running=Running(folder=path / "encoded", light_too=True))
+    toml = (path / "catalog.toml").read_text()
+    toml = toml.replace(
+        "[modalities.image]", '[modalities.image]\nfeatures = "encoded/features.npz:image"'
+    )
+    (path / "catalog.toml").write_text(toml)
+    made = Catalog.read(path)
+    np.testing.assert_array_equal(
+        made.features.batch(EVERYTHING)[0]["image"],
+        done.catalog.features.batch(EVERYTHING)[0]["image"],
+    )
+    assert made.feature_encoders == {"image": done.encoders["image"].fingerprint()}
+
+
+def test_features_of_the_same_encoder_are_taken_and_of_another_refused(catalog, encoded):
+    made, fitted = encoded
+    raw = {"text": catalog.raw["text"]}
+    table = made.features.select(["image"])
+    known = {"image": fitted["image"].fingerprint()}
+    same = dataclasses.replace(catalog, raw=raw, features=table, feature_encoders=known)
+    applied = apply_encoders(same, fitted)
+    np.testing.assert_array_equal(
+        applied.features.batch(EVERYTHING)[0]["image"], made.features.batch(EVERYTHING)[0]["image"]
+    )
+    other = dataclasses.replace(same, feature_encoders={"image": "0" * 32})
+    with pytest.raises(ConfigError, match="are those of another encoder than the statistics"):
+        apply_encoders(other, fitted)
+
+
+def test_strict_refuses_what_cannot_be_encoded_and_lists_it_first(catalog, tmp_path):
+    cells = list(catalog.raw["image"])
+    cells[5] = b"no picture"
+    running = Running(folder=tmp_path, light_too=True, strict=True)
+    with pytest.raises(CatalogError, match=r"image: 1 cells: .*\(first: item") as caught:
+        run_encoders(with_raw(catalog, "image", cells), running=running)
+    assert "image: " in str(caught.value)
+    assert "encode_report.csv" in str(caught.value)
+    assert "no picture" in (tmp_path / "encode_report.csv").read_text()
+
+
+def test_shares_fill_the_cache_and_write_nothing_else(catalog, costly, tmp_path):
+    running = Running(folder=tmp_path, light_too=True)
+    for share in range(2):
+        done = run_encoders(catalog, running=running, shard=(share, 2))
+        assert list(done.runs) == ["image"]
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+    assert run_encoders(catalog, running=running).runs["image"].num_new == 0
+
+
+def test_large_features_go_through_a_file_that_is_gone_afterwards(catalog, encoded, monkeypatch):
+    monkeypatch.setattr(catalogues, "SPILL_BYTES", 0)
+    made, _ = encode_catalog(catalog)
+    for modality, values in encoded[0].features.batch(EVERYTHING)[0].items():
+        np.testing.assert_array_equal(made.features.batch(EVERYTHING)[0][modality], values)
+
+
+def test_a_record_of_which_encoders_is_json(catalog, tmp_path):
+    run_encoders(catalog, running=Running(folder=tmp_path, light_too=True))
+    assert json.loads((tmp_path / "encoding.json").read_text()) == {
+        "text": {"encoder": "tfidf", "settings": {}},
+        "image": {"encoder": "statistics", "settings": {}},
+    }
