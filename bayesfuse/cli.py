@@ -11,11 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayesfuse.cli_data import data_app
-from bayesfuse.config import SPLITS, CatalogConfig, FitConfig, PredictConfig, TableConfig
+from bayesfuse.config import (
+    SPLITS,
+    CatalogConfig,
+    EncodeConfig,
+    FitConfig,
+    PredictConfig,
+    RunningConfig,
+    TableConfig,
+)
 from bayesfuse.errors import ConfigError, UserError, unknown_option, write_error
 from bayesfuse.terminal import (
+    encoding_progress,
     options_of,
     rows_progress,
+    tell,
     training_progress,
     warn,
     without_effect,
@@ -75,8 +85,16 @@ def fit(
         warn(warning)
     from bayesfuse.estimator.workflow import fit_run
 
-    with training_progress(settings.epochs) as on_step:
-        done = fit_run(catalog, out, settings, on_step=on_step, on_warning=warn)
+    with training_progress(settings.epochs) as bar:
+        done = fit_run(
+            catalog,
+            out,
+            settings,
+            on_step=bar.on_step,
+            on_encoding=bar.on_encoding,
+            on_warning=warn,
+            tell=tell,
+        )
     result = done.classifier.result_
     summary = {
         "run": str(done.path),
@@ -98,6 +116,36 @@ def fit(
         f"Fitted in {done.seconds:.0f} s ({result.stopped} after {len(result.history)} epochs, "
         f"epoch {result.best_epoch + 1} kept{_cold(settings)}). Run folder: {done.path}"
     )
+
+
+@app.command()
+@options_of(EncodeConfig, without="encoded")
+def encode(
+    catalog: Annotated[
+        str,
+        typer.Argument(
+            metavar="CATALOG",
+            help="Folder with catalog.toml, or a Parquet, CSV or JSON-lines file.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Folder of the features; beside the catalogue if left out."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
+) -> None:
+    """Turn raw texts, pictures and columns into features, only those that are new."""
+    settings = EncodeConfig.parse(flags, "flags")
+    from bayesfuse.estimator.encoding import encode_run
+
+    with encoding_progress() as on_progress:
+        done = encode_run(
+            catalog, out, settings, on_progress=on_progress, on_warning=warn, tell=tell
+        )
+    typer.echo(json.dumps(done.to_dict()) if as_json else str(done))
 
 
 @app.command()
@@ -228,15 +276,20 @@ def _open(
     reading = options.model_dump(include=set(TableConfig.model_fields) & set(flags))
     if options.split_column is not None:
         reading["split"] = options.split_column
-    opened = open_run(
-        run,
-        catalog,
-        CatalogConfig.parse(reading, "flags"),
-        split=split,
-        device=options.device,
-        labelled=labelled,
-        on_warning=warn,
-    )
+    running = options.model_dump(include=set(RunningConfig.model_fields))
+    with encoding_progress() as on_encoding:
+        opened = open_run(
+            run,
+            catalog,
+            CatalogConfig.parse(reading, "flags"),
+            split=split,
+            device=options.device,
+            labelled=labelled,
+            running=RunningConfig.parse(running, "flags"),
+            on_encoding=on_encoding,
+            on_warning=warn,
+            tell=tell,
+        )
     return opened, options
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
@@ -17,14 +17,20 @@ from bayesfuse.config import ELBOS, Config, FitConfig
 from bayesfuse.errors import BayesfuseError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress as RichProgress
 
+    from bayesfuse.encoders.running import Progress
     from bayesfuse.inference.history import Step
 
 
 def warn(message: str) -> None:
     """Print a warning on stderr."""
     typer.echo(f"Warning: {message}", err=True)
+
+
+def tell(message: str) -> None:
+    """Print on stderr what the user should see at once and need not act upon."""
+    typer.echo(message, err=True)
 
 
 def options_of(
@@ -40,12 +46,13 @@ def options_of(
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         hints = get_type_hints(command, include_extras=True)
         own = [p for n, p in inspect.signature(command).parameters.items() if n != "flags"]
+        switches = {name for name, field in config.model_fields.items() if field.annotation is bool}
         fields = {
             name: typer.Option(
                 f"--{name.replace('_', '-')}",
                 help=field.description,
-                metavar=_metavar(field.annotation),
-                show_default=_shown(field.default),
+                metavar=None if name in switches else _metavar(field.annotation),
+                show_default=False if name in switches else _shown(field.default),
             )
             for name, field in config.model_fields.items()
             if name != without
@@ -64,7 +71,7 @@ def options_of(
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=None,
-                annotation=Annotated[str | None, option],
+                annotation=Annotated[(bool if name in switches else str) | None, option],
             )
             for name, option in fields.items()
         ]
@@ -149,12 +156,19 @@ def without_effect(settings: FitConfig, given: Mapping[str, Any]) -> list[str]:
     return found
 
 
+class TrainingBar(NamedTuple):
+    """What shows a fit as it goes on; None where nothing is shown."""
+
+    on_step: Callable[[Step], None] | None
+    on_encoding: Callable[[Progress], None] | None
+
+
 @contextmanager
-def training_progress(epochs: int) -> Iterator[Callable[[Step], None] | None]:
-    """Yield what shows a training step on stderr; None when that is no terminal."""
+def training_progress(epochs: int) -> Iterator[TrainingBar]:
+    """Yield what shows encoding and training steps on stderr, if that is a terminal."""
     with _bar("reading the catalogue") as bar:
         if bar is None:
-            yield None
+            yield TrainingBar(None, None)
             return
         progress = bar
 
@@ -168,7 +182,34 @@ def training_progress(epochs: int) -> Iterator[Callable[[Step], None] | None]:
                 scores=f"NLL {step.nll:.3f}  KL {step.kl:.2f}  β {step.beta:.2f}{val}",
             )
 
-        yield on_step
+        yield TrainingBar(on_step, _shows_encoding(progress))
+
+
+@contextmanager
+def encoding_progress() -> Iterator[Callable[[Progress], None] | None]:
+    """Yield what shows how far the encoding is; None when stderr is no terminal."""
+    with _bar("reading the catalogue") as bar:
+        yield None if bar is None else _shows_encoding(bar)
+
+
+def _shows_encoding(bar: RichProgress) -> Callable[[Progress], None]:
+    """Return what moves a bar along; the time left counts from each modality's start."""
+    shown = [""]
+
+    def show(progress: Progress) -> None:
+        task = bar.task_ids[0]
+        if progress.modality != shown[0]:
+            shown[0] = progress.modality
+            bar.reset(task)
+        bar.update(
+            task,
+            description=f"encoding {progress.modality}",
+            total=progress.total,
+            completed=progress.done,
+            scores=f"{progress.done:,} of {progress.total:,} ({progress.new:,} new)",
+        )
+
+    return show
 
 
 @contextmanager
@@ -201,7 +242,7 @@ def counting_progress(description: str, what: str) -> Iterator[Callable[[int, in
 
 
 @contextmanager
-def _bar(description: str) -> Iterator[Progress | None]:
+def _bar(description: str) -> Iterator[RichProgress | None]:
     """Show a bar with one task and its field `scores`, and the time left."""
     if not sys.stderr.isatty():
         yield None

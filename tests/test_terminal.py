@@ -12,9 +12,11 @@ from pydantic import Field
 from typer.testing import CliRunner
 
 from bayesfuse.config import Config, FitConfig
+from bayesfuse.encoders.running import Progress
 from bayesfuse.errors import BayesfuseError, CatalogError, ConfigError, UserError
 from bayesfuse.inference.history import Step
 from bayesfuse.terminal import (
+    encoding_progress,
     errors_to_exit_codes,
     options_of,
     rows_progress,
@@ -169,12 +171,14 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize("progress", [lambda: training_progress(3), lambda: rows_progress(3)])
+@pytest.mark.parametrize("progress", [encoding_progress, lambda: rows_progress(3)])
 def test_no_terminal_no_progress(
     progress: Callable[[], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with progress() as shown:
         assert shown is None
+    with training_progress(3) as bar:
+        assert bar == (None, None)
     assert capsys.readouterr() == ("", "")
 
 
@@ -189,10 +193,12 @@ def terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 def test_training_shows_where_it_is_and_how_good(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = terminal_of_80_columns(monkeypatch)
-    with training_progress(40) as on_step:
-        assert on_step is not None
-        on_step(Step(7, 80, 2, 3.25, 1234.5, 0.5, float("nan")))
-        on_step(Step(8, 80, 3, 2.5, 1233.25, 0.75, 0.5678))
+    with training_progress(40) as bar:
+        assert bar.on_step is not None
+        assert bar.on_encoding is not None
+        bar.on_encoding(Progress("text", 30, 90, 10))
+        bar.on_step(Step(7, 80, 2, 3.25, 1234.5, 0.5, float("nan")))
+        bar.on_step(Step(8, 80, 3, 2.5, 1233.25, 0.75, 0.5678))
     last = [line for line in terminal.getvalue().splitlines() if "epoch 4/40" in line][-1]
     for part in ("NLL 2.500", "KL 1233.25", "β 0.75", "val NLL 0.5678", "left"):
         assert part in last
@@ -207,3 +213,17 @@ def test_predicting_shows_the_rows_that_are_done(monkeypatch: pytest.MonkeyPatch
         on_rows(3_000)
     assert "3,000 of 12,000 rows" in terminal.getvalue()
     assert "predicting" in terminal.getvalue()
+
+
+def test_encoding_shows_what_is_done_and_what_was_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of_80_columns(monkeypatch)
+    with encoding_progress() as show:
+        assert show is not None
+        show(Progress("text", 2_000, 8_000, 150))
+        show(Progress("image", 10, 8_000, 10))
+    assert "encoding text" in terminal.getvalue()
+    assert "2,000 of 8,000 (150 new)" in terminal.getvalue()
+    last = [line for line in terminal.getvalue().splitlines() if "encoding image" in line][-1]
+    assert "10 of 8,000 (10 new)" in last
+    assert "left" in last
+    assert "…" not in terminal.getvalue()

@@ -14,6 +14,7 @@ from bayesfuse.config.encoding import (
     EncoderConfig,
     RunningConfig,
 )
+from bayesfuse.config.finetuning import FinetuneConfig
 from bayesfuse.config.model import (
     CLASSIFIERS,
     DECAYS,
@@ -47,6 +48,7 @@ __all__ = [
     "Config",
     "EncodeConfig",
     "EncoderConfig",
+    "FinetuneConfig",
     "FitConfig",
     "ModelConfig",
     "PredictConfig",

@@ -121,6 +121,7 @@ _EXPECTED = {
     "tuple": "names, separated by commas",
     "greater_than_equal": "at least {ge:g}",
     "greater_than": "more than {gt:g}",
+    "less_than_equal": "at most {le:g}",
     "less_than": "less than {lt:g}",
 }
 """What pydantic's mistakes (or their first word) expect, in the words of who types a flag."""

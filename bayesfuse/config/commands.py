@@ -10,6 +10,7 @@ from pydantic import Field
 from bayesfuse.config.base import Device, one_of
 from bayesfuse.config.catalog import CatalogConfig, TableConfig
 from bayesfuse.config.encoding import EncoderConfig, RunningConfig
+from bayesfuse.config.finetuning import FinetuneConfig
 from bayesfuse.config.model import DECISIONS, ModelConfig
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -38,7 +39,7 @@ class EncodeConfig(CatalogConfig, EncoderConfig, RunningConfig):
     shard: int | None = Field(None, ge=0, description="Encode this share only, from 0.")
 
 
-class FitConfig(ModelConfig, CatalogConfig, EncoderConfig, RunningConfig):
+class FitConfig(ModelConfig, CatalogConfig, EncoderConfig, RunningConfig, FinetuneConfig):
     """Everything that `bayesfuse fit` can be told besides the catalogue and where to write."""
 
     preset: Annotated[str, one_of("preset", tuple(PRESETS))] | None = Field(

@@ -167,6 +167,7 @@ class Catalog:
             raw=modalities.raw,
             encoders=modalities.encoders,
             encoder_settings=modalities.encoder_settings,
+            feature_encoders=modalities.feature_encoders,
             people=names_of,
             warnings=tuple(findings.warnings),
             id_name=spec.id,

@@ -41,6 +41,8 @@ class FeatureReader:
         id_column: The column that they are from; a features file may repeat it.
         locate: Finds a file by the name that the user gave.
         findings: Where ids that do not match go, so that the values are still checked.
+        encoders: Modality to the fingerprint of its encoder, where `MEMBER_encoder` beside the
+            features tells it; filled by `read`.
     """
 
     table: Table
@@ -48,6 +50,7 @@ class FeatureReader:
     id_column: str
     locate: Callable[[str], Path]
     findings: Findings
+    encoders: dict[str, str] = field(default_factory=dict)
     _checked: set[Path] = field(default_factory=set)
 
     def read(
@@ -104,6 +107,9 @@ class FeatureReader:
             if stored.ndim == 3:
                 lengths = _beside(member, (f"{member}_lengths", f"{name}_lengths"), members)
                 values = Sequences(stored, None if lengths is None else read_array(path, lengths))
+            made_by = _beside(member, (f"{member}_encoder",), members)
+            if made_by is not None:
+                self.encoders[name] = str(read_array(path, made_by))
             mask = np.ones(values.shape[0] if values.ndim else 0, dtype=np.bool_)
         given = self._observed(name, path, member, members, observed)
         if given is not None:

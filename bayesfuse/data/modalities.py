@@ -45,12 +45,14 @@ class Modalities:
         raw: The modalities that have raw cells.
         encoders: The encoders asked for.
         encoder_settings: Their settings.
+        feature_encoders: The fingerprint of the encoder that made some features, where known.
     """
 
     features: FeatureTable
     raw: dict[str, RawColumn]
     encoders: dict[str, str]
     encoder_settings: dict[str, dict[str, Setting]]
+    feature_encoders: dict[str, str]
 
 
 @dataclass
@@ -112,7 +114,7 @@ class ModalityReader:
             features = FeatureTable.unchecked(arrays, observed)
         encoders = {name: spec.encoder for name, spec in specs.items() if spec.encoder is not None}
         settings = {name: spec.settings for name, spec in specs.items() if spec.settings}
-        return Modalities(features, raw, encoders, settings)
+        return Modalities(features, raw, encoders, settings, reader.encoders)
 
     def _file(self, name: str) -> Path:
         places = [folder / name for folder in self.folders]

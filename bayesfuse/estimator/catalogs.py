@@ -86,7 +86,7 @@ def _drop_what_is_not_there(flags: dict[str, Any], asked: dict[str, Any], path: 
         columns = open_table(path, delimiter).names
     except CatalogError:
         return notes  # reading the catalogue will say what is wrong, and all else that is
-    for role in ("title", "text", "image", "labels", "people", "split"):
+    for role in ("title", "text", "image", "tabular", "labels", "people", "split"):
         named = flags.get(role, ())
         names = [named] if isinstance(named, str) else list(named)
         absent = [n for n in names if n not in columns and not split_reference(n, TABLE_SUFFIXES)]
@@ -107,6 +107,8 @@ _CATALOG_OPTIONS = (
     "title",
     "text",
     "image",
+    "tabular",
+    "categories",
     "labels",
     "labels_separator",
     "label_set",

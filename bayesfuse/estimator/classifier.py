@@ -18,6 +18,7 @@ from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError, FeatureError
 from bayesfuse.estimator import inputs
+from bayesfuse.estimator.finetuning import Finetuning
 from bayesfuse.estimator.inputs import Labels, TrainingData
 from bayesfuse.estimator.model import (
     build_model,
@@ -80,6 +81,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         validation: tuple[Any, Any] | None = None,
         on_step: Callable[[Step], None] | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
+        finetuning: Finetuning | None = None,
     ) -> Self:
         """Fit the posterior and the classifier.
 
@@ -92,6 +94,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
                 the items if None.
             on_step: Called after every training step.
             on_epoch: Called after every epoch.
+            finetuning: Networks to be trained too, with the raw inputs of X, a `Catalog`.
 
         Raises:
             ConfigError: If a setting is not valid; all that are not are named at once.
@@ -114,27 +117,42 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         )
         device = choose_device(config.device)
         train = Batches(data.train, data.train_labels, device)
+        if finetuning is not None:
+            train = finetuning.train_batches(data.train, data.train_labels, device)
         val = None if data.val is None else Batches(data.val, data.val_labels, device)
         predictive = self._predictive(config.seed)
         svi = SVI(
-            self.model_.network, self.model_.lifted, self.model_.guide, svi_settings(config, device)
+            self.model_.network,
+            self.model_.lifted,
+            self.model_.guide,
+            svi_settings(config, device),
+            None if finetuning is None else finetuning.front,
         )
+
+        def val_probability(draws: int) -> NDArray[np.float32]:
+            assert val is not None
+            if finetuning is None:
+                return predictive.mean(val, draws)
+            now = Batches(finetuning.val_features(val.features), val.labels, device)
+            return predictive.mean(now, draws)
 
         def validate() -> Validation:
             assert val is not None
             assert val.labels is not None
-            probability = predictive.mean(val, config.val_draws)
+            probability = val_probability(config.val_draws)
             macro = metrics.average_precision(probability, val.labels).macro
             return Validation(metrics.nll(probability, val.labels), macro)
 
         self.result_: SVIResult = svi.fit(
             train, None if val is None else validate, on_step=on_step, on_epoch=on_epoch
         )
+        if finetuning is not None:
+            finetuning.finish()
         self.history_ = self.result_.history
         self.n_iter_ = len(self.history_)
         self.thresholds_ = np.full(len(self.label_names_), 0.5)
         if val is not None and val.labels is not None:
-            self.thresholds_ = best_thresholds(predictive.mean(val, config.draws), val.labels)
+            self.thresholds_ = best_thresholds(val_probability(config.draws), val.labels)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

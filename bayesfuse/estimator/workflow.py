@@ -9,18 +9,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesfuse.config import CatalogConfig, FitConfig, ModelConfig
+from bayesfuse.config import CatalogConfig, FitConfig, ModelConfig, RunningConfig
 from bayesfuse.data.catalog import Catalog
-from bayesfuse.encoders.catalogues import apply_encoders, encode_catalog
-from bayesfuse.encoders.registry import load_encoders, save_encoders
+from bayesfuse.data.features import FeatureTable
+from bayesfuse.encoders.catalogues import Running, apply_encoders, run_encoders
+from bayesfuse.encoders.running import Progress
+from bayesfuse.encoders.saving import load_encoders, save_encoders
+from bayesfuse.encoders.store import default_folder
 from bayesfuse.errors import ConfigError, RunFolderError, StorageError, UserError
 from bayesfuse.estimator.catalogs import DEMO, options_as_fitted, read_catalog
 from bayesfuse.estimator.classifier import FusionClassifier
+from bayesfuse.estimator.encoding import encoder_settings, named_encoders, resources
+from bayesfuse.estimator.finetuning import Finetuning, finetuning_settings
 from bayesfuse.estimator.model import choose_device
 from bayesfuse.estimator.run_folder import (
     check_new_folder,
@@ -75,7 +79,9 @@ def fit_run(
     *,
     on_step: Callable[[Step], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    on_encoding: Callable[[Progress], None] | None = None,
     on_warning: Callable[[str], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Fit:
     """Read a catalogue, encode what needs it, fit, score on val, and write the run folder.
 
@@ -85,7 +91,9 @@ def fit_run(
         config: All settings.
         on_step: Called after every training step.
         on_epoch: Called after every epoch.
+        on_encoding: Called now and then while raw cells are encoded.
         on_warning: Called with each warning as it comes up.
+        tell: Called with what the user should see at once, such as a download.
 
     Raises:
         RunFolderError: If the run folder is there already.
@@ -98,17 +106,36 @@ def fit_run(
     choose_device(config.device)
     warn = on_warning or (lambda _: None)
     catalog = read_catalog(source, config)
-    catalog, encoders = encode_catalog(catalog, _wanted_encoders(config))
+    folder = encoded_folder(catalog.source, config.encoded)
+    encoding = run_encoders(
+        catalog,
+        named_encoders(config),
+        settings=finetuning_settings(encoder_settings(config, catalog), config),
+        running=Running(
+            resources(config, config.device, tell),
+            folder,
+            strict=config.strict,
+            on_progress=on_encoding,
+        ),
+    )
+    catalog, encoders = encoding.catalog, encoding.encoders
     for warning in catalog.warnings:
         warn(warning)
     settings = config.model_dump(include=set(ModelConfig.model_fields))
     classifier = FusionClassifier(**settings)
-    classifier.fit(catalog, on_step=on_step, on_epoch=on_epoch)
+    finetuning = None
+    if config.finetune is not None:
+        finetuning = Finetuning(catalog, encoders, config, choose_device(config.device))
+    classifier.fit(catalog, on_step=on_step, on_epoch=on_epoch, finetuning=finetuning)
     warnings = list(catalog.warnings)
     for warning in training_warnings(classifier):
         warnings.append(warning)
         warn(warning)
-    evaluation = _evaluate(classifier, catalog, catalog.labelled_rows("val"))
+    val = catalog.labelled_rows("val")
+    features = catalog.features.take(val)
+    if finetuning is not None:
+        features = finetuning.val_features(features)
+    evaluation = _evaluate(classifier, catalog, val, features)
     seconds = time.perf_counter() - started
 
     def write(path: Path) -> Path:
@@ -146,7 +173,10 @@ def open_run(
     split: str | None,
     device: str = "auto",
     labelled: bool = False,
+    running: RunningConfig | None = None,
+    on_encoding: Callable[[Progress], None] | None = None,
     on_warning: Callable[[str], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Run:
     """Load a run folder and a catalogue, encoded by the run's own encoders.
 
@@ -157,7 +187,10 @@ def open_run(
         split: `train`, `val`, `test`, or `all`; None is `all`.
         device: Where to put the model.
         labelled: Keep labelled items only.
+        running: How encoders run.
+        on_encoding: Called now and then while raw cells are encoded.
         on_warning: Called with each warning.
+        tell: Called with what the user should see at once, such as a download.
 
     Raises:
         RunFolderError: If the run cannot be read.
@@ -179,7 +212,16 @@ def open_run(
             "encoders.safetensors. Copy it again from where it was fitted, or fit again."
         )
     if encoders:
-        catalog = apply_encoders(catalog, encoders)
+        running = running or RunningConfig.parse({})
+        folder = encoded_folder(catalog.source, running.encoded)
+        how = Running(
+            resources(running, device, tell),
+            # a cache that is there, or was asked for; predicting makes no folder by itself
+            folder if running.encoded or (folder and folder.is_dir()) else None,
+            strict=running.strict,
+            on_progress=on_encoding,
+        )
+        catalog = apply_encoders(catalog, encoders, running=how)
     notes += [
         f'{catalog.source} has no modality "{name}": it counts as missing for every item.'
         for name in classifier.model_.network.names
@@ -213,7 +255,8 @@ def evaluate_run(run: Run, *, draws: int | None = None, seed: int | None = None)
 
     Labels are matched by name; a label of the catalogue that the run does not know is an error.
     """
-    found = _evaluate(run.classifier, run.catalog, run.rows, draws, seed)
+    features = run.catalog.features.take(run.rows)
+    found = _evaluate(run.classifier, run.catalog, run.rows, features, draws, seed)
     if found is None:
         raise UserError(f"{run.catalog.source} has no labelled items to evaluate.")
     return found
@@ -248,14 +291,16 @@ def _evaluate(
     classifier: FusionClassifier,
     catalog: Catalog,
     rows: NDArray[np.int64],
+    features: FeatureTable,
     draws: int | None = None,
     seed: int | None = None,
 ) -> Evaluation | None:
-    rows = rows[catalog.labelled[rows]]
-    if not len(rows):
+    """Score the labelled ones of these rows, whose features are given."""
+    labelled = catalog.labelled[rows]
+    if not labelled.any():
         return None
-    labels = known_labels(classifier, catalog)[rows]
-    chunks = classifier.iter_proba(catalog.features.take(rows), draws, seed)
+    labels = known_labels(classifier, catalog)[rows[labelled]]
+    chunks = classifier.iter_proba(features.take(labelled), draws, seed)
     mean = np.concatenate([chunk.mean(axis=0, dtype=np.float64) for chunk in chunks])
     return evaluate(mean, labels, classifier.label_names_, classifier.thresholds_)
 
@@ -295,9 +340,11 @@ def training_warnings(classifier: FusionClassifier) -> list[str]:
     return found
 
 
-def _wanted_encoders(config: FitConfig) -> dict[str, str]:
-    wanted: dict[str, Any] = {"text": config.text_encoder, "image": config.image_encoder}
-    return {modality: name for modality, name in wanted.items() if name is not None}
+def encoded_folder(source: str, asked: str | None) -> Path | None:
+    """Return where a catalogue's encoded features are kept; nowhere for the embedded demo's."""
+    if asked is not None:
+        return Path(asked)
+    return None if source == DEMO else default_folder(source)
 
 
 __all__ = ["DEMO", "Fit", "Run", "evaluate_run", "fit_run", "open_run", "read_catalog"]

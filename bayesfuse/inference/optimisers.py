@@ -11,7 +11,8 @@ down to 0 (Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5 without restarts).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -31,6 +32,7 @@ class TwoOptimisers:
         classifier_learning_rate: Of the deterministic ones.
         weight_decay: AdamW's, of the deterministic ones.
         clip: Gradients of the variational parameters are clipped to [−clip, clip].
+        groups: Further deterministic parameters, `params` with a learning rate `lr` of their own.
         total_steps: Steps of the whole training.
         warmup_steps: Steps over which the learning rates rise.
         decay: `"constant"` or `"cosine"`, after the warm-up.
@@ -50,6 +52,7 @@ class TwoOptimisers:
         classifier_learning_rate: float,
         weight_decay: float,
         clip: float,
+        groups: Sequence[Mapping[str, Any]] = (),
         total_steps: int,
         warmup_steps: int,
         decay: str,
@@ -63,13 +66,17 @@ class TwoOptimisers:
             self._optimisers.append(
                 torch.optim.Adam(variational, lr=learning_rate, fused=_can_fuse(variational))
             )
+        free: list[dict[str, Any]] = [dict(group) for group in groups]
         if deterministic:
+            free.insert(0, {"params": list(deterministic)})
+        if free:
+            every = [parameter for group in free for parameter in group["params"]]
             self._optimisers.append(
                 torch.optim.AdamW(
-                    deterministic,
+                    free,
                     lr=classifier_learning_rate,
                     weight_decay=weight_decay,
-                    fused=_can_fuse(deterministic),
+                    fused=_can_fuse(every),
                 )
             )
 

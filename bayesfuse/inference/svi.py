@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from bayesfuse.data.batches import Batch, Batches, drop_modalities, num_batches
 from bayesfuse.errors import TrainingError
 from bayesfuse.inference.elbo import MultiLabelModel, Objective, kl_by_site
+from bayesfuse.inference.front import Front
 from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.history import Epoch, Step, SVIResult, SVISettings, Validation
 from bayesfuse.inference.lifting import LiftedModule
@@ -43,6 +44,8 @@ class SVI:
         lifted: The same network lifted, or None to train it deterministically (`elbo="none"`).
         guide: The guide of `lifted`.
         settings: How.
+        front: What turns a batch's raw inputs into features, and is trained with the classifier;
+            None if the inputs are features.
     """
 
     def __init__(
@@ -51,8 +54,10 @@ class SVI:
         lifted: LiftedModule | None,
         guide: Guide | None,
         settings: SVISettings,
+        front: Front | None = None,
     ) -> None:
         self.network, self.lifted, self.guide, self.settings = network, lifted, guide, settings
+        self.front = front
 
     def fit(
         self,
@@ -101,7 +106,7 @@ class TrainingRun:
 
     def __init__(self, svi: SVI, train: Batches) -> None:
         self.network, self.settings, self.train = svi.network, svi.settings, train
-        self.lifted, self.guide = svi.lifted, svi.guide
+        self.lifted, self.guide, self.front = svi.lifted, svi.guide, svi.front
         self.objective: Objective | None = None
         variational: list[nn.Parameter] = []
         deterministic = list(self.network.parameters())
@@ -120,6 +125,7 @@ class TrainingRun:
             classifier_learning_rate=self.settings.classifier_learning_rate,
             weight_decay=self.settings.weight_decay,
             clip=self.settings.clip,
+            groups=self.front.parameter_groups() if self.front is not None else [],
             total_steps=self.total_steps,
             warmup_steps=round(self.settings.warmup_epochs * self.steps_an_epoch),
             decay=self.settings.learning_rate_decay,
@@ -141,7 +147,9 @@ class TrainingRun:
         val = Validation(math.nan, math.nan)
         for epoch in range(settings.epochs):
             started = time.perf_counter()
-            self.network.train()
+            for module in (self.network, self.front):
+                if module is not None:
+                    module.train()
             nlls: list[float] = []
             kl = beta = 0.0
             for batch in self.train.shuffled(settings.batch_size, self.order):
@@ -175,16 +183,18 @@ class TrainingRun:
     def take_step(self, batch: Batch, beta: float, epoch: int) -> tuple[float, float]:
         """Take one optimiser step; return nll and an estimate of kl, in nats an item."""
         settings = self.settings
-        assert batch.labels is not None
-        observed = batch.observed
+        labels, observed = batch.labels, batch.observed
+        assert labels is not None
         if settings.modality_dropout > 0:
             observed = drop_modalities(observed, settings.modality_dropout, self.masks)
         self.optimisers.zero_grad()
         mixed = settings.precision != torch.float32
         with torch.autocast(observed.device.type, dtype=settings.precision, enabled=mixed):
+            if self.front is not None:
+                batch = batch._replace(inputs=self.front(batch.inputs))
             if self.objective is None:
                 logits = self.network(batch.inputs, observed).float()
-                loss = _bce(logits, batch.labels)
+                loss = _bce(logits, labels)
                 nll = loss.detach()
             else:
                 loss = self.loss(self.objective, batch._replace(observed=observed), beta)
@@ -274,7 +284,8 @@ class TrainingRun:
 
     def state(self) -> list[dict[str, Tensor]]:
         """Return every tensor that training changes (shared, not copied)."""
-        modules = [self.network, self.guide, self.lifted.priors if self.lifted else None]
+        priors = self.lifted.priors if self.lifted else None
+        modules = [self.network, self.guide, priors, self.front]
         return [module.state_dict() for module in modules if module is not None]
 
     def restore_best(self) -> None:

@@ -33,6 +33,7 @@ def scales(*options: str) -> st.SearchStrategy[Any]:
     return one | st.dictionaries(words, one, min_size=1, max_size=3)
 
 
+parts = st.sampled_from([(2,), ("2", "pooler"), ("all",), ("embeddings",)])
 value = st.booleans() | st.integers(0, 9) | st.floats(0, 9) | words
 settings = st.dictionaries(words, value, min_size=1, max_size=3)
 
@@ -84,7 +85,11 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(["image_args", "preprocessing"], st.none() | settings),
     "encode_batch_size": counts,
     "workers": st.none() | st.integers(0, 9),
-    "strict": st.booleans(),
+    **dict.fromkeys(["strict", "gradient_checkpointing"], st.booleans()),
+    "finetune": st.none() | st.dictionaries(words, parts, min_size=1, max_size=2),
+    "backbone_learning_rate": positive,
+    "layer_decay": st.floats(0.1, 1),
+    "augment": st.none() | settings,
 }
 valid = st.fixed_dictionaries({}, optional=FIELDS)
 

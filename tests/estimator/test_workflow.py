@@ -20,7 +20,7 @@ import torch
 from bayesfuse import FusionClassifier
 from bayesfuse.config import CatalogConfig, FitConfig
 from bayesfuse.data.demo import write_demo
-from bayesfuse.encoders.registry import load_encoders
+from bayesfuse.encoders.saving import load_encoders
 from bayesfuse.errors import (
     CatalogError,
     ConfigError,

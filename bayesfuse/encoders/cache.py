@@ -1,0 +1,180 @@
+"""Features that were computed before, found by what they are features of.
+
+A cache is a folder of parts. A part is a `.npy` file of records (key, remark, features), written
+whole under another name, synced and renamed, so that whoever is killed at any moment leaves only
+whole parts behind. Parts are never changed, and several processes may add parts at once; to join
+two caches of one encoder, copy the parts of both into one folder.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesfuse.errors import StorageError, write_error
+
+KEY_BYTES = 16
+REMARK_BYTES = 80
+
+Keys = NDArray[np.bytes_]
+
+
+class FeatureCache:
+    """The features of one encoder by the key of their cell.
+
+    Args:
+        folder: Where the caches of all encoders are; it need not exist.
+        fingerprint: Of the encoder, whose parts lie in a folder of this name.
+        width: Features of a cell.
+
+    Attributes:
+        damaged: Parts that are no longer what was written, and are not used.
+
+    Example:
+        >>> import tempfile
+        >>> cache = FeatureCache(Path(tempfile.mkdtemp()), "0f", width=2)
+        >>> keys = np.array([b"some key", b"another"], dtype="S16")
+        >>> cache.add(keys, np.array([[1, 2], [3, 4]], dtype=np.float32), ["", "cut"])
+        >>> cache.find(np.array([b"another", b"unknown"], dtype="S16")).tolist()
+        [1, -1]
+        >>> cache.read(np.array([1]))[0].tolist()
+        [[3.0, 4.0]]
+    """
+
+    def __init__(self, folder: Path, fingerprint: str, width: int) -> None:
+        self.folder = folder / fingerprint
+        self.damaged: list[Path] = []
+        self._dtype = np.dtype(
+            [
+                ("key", f"S{KEY_BYTES}"),
+                ("remark", f"S{REMARK_BYTES}"),
+                ("features", "<f4", (width,)),
+            ]
+        )
+        self._parts: list[NDArray[np.void]] = []
+        self._starts = [0]
+        self._keys: Keys = np.zeros(0, dtype=f"S{KEY_BYTES}")
+        self._places = np.zeros(0, dtype=np.int64)
+        if self.folder.is_dir():
+            self._remove_left_behind()
+            for path in sorted(self.folder.glob("part-*.npy")):
+                self._open(path)
+
+    def __len__(self) -> int:
+        """Return how many cells' features there are."""
+        return len(self._keys)
+
+    def find(self, keys: Keys) -> NDArray[np.int64]:
+        """Return the place of each key, `items`; -1 where its features are not known."""
+        at = np.searchsorted(self._keys, keys)
+        found = np.full(len(keys), -1, dtype=np.int64)
+        inside = np.flatnonzero(at < len(self._keys))
+        same = inside[self._keys[at[inside]] == keys[inside]]
+        found[same] = self._places[at[same]]
+        return found
+
+    def read(self, places: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[str]]:
+        """Return the features, `items x features`, and the remarks at these places, >= 0."""
+        records = np.empty(len(places), dtype=self._dtype)
+        part_of = np.searchsorted(self._starts, places, side="right") - 1
+        for number in np.unique(part_of).tolist():
+            rows = np.flatnonzero(part_of == number)
+            records[rows] = self._parts[number][places[rows] - self._starts[number]]
+        remarks = [remark.decode() for remark in records["remark"].tolist()]
+        return np.ascontiguousarray(records["features"]), remarks
+
+    def add(self, keys: Keys, features: NDArray[np.float32], remarks: list[str]) -> None:
+        """Write a part and know it from now on.
+
+        Args:
+            keys: Keys, `items`, each once.
+            features: Features, `items x features`.
+            remarks: What there is to say of each cell, at most 80 bytes.
+
+        Raises:
+            StorageError: If it cannot be written; what was there stays whole.
+        """
+        if not len(keys):
+            return
+        records = np.empty(len(keys), dtype=self._dtype)
+        records["key"], records["features"] = keys, features
+        records["remark"] = [remark.encode()[:REMARK_BYTES] for remark in remarks]
+        self._open(self._write(records))
+
+    def _write(self, records: NDArray[np.void]) -> Path:
+        name = uuid.uuid4().hex
+        unfinished = self.folder / f".{socket.gethostname()}.{os.getpid()}.{name}.tmp"
+        path = self.folder / f"part-{name}.npy"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with unfinished.open("wb") as file:
+                np.save(file, records, allow_pickle=False)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.rename(path)
+            sync_folder(self.folder)
+        except OSError as error:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise write_error(
+                path, error, "Make room, or choose another folder with --encoded."
+            ) from error
+        return path
+
+    def _open(self, path: Path) -> None:
+        try:
+            part = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            part = None
+        if part is None or part.dtype != self._dtype or part.ndim != 1 or not len(part):
+            self.damaged.append(path)
+            return
+        keys = np.array(part["key"])
+        keys, first = np.unique(keys, return_index=True)
+        new = self.find(keys) < 0  # another process may have encoded the same cell
+        keys, places = keys[new], first[new] + self._starts[-1]
+        at = np.searchsorted(self._keys, keys)
+        self._keys = np.insert(self._keys, at, keys)
+        self._places = np.insert(self._places, at, places)
+        self._parts.append(part)
+        self._starts.append(self._starts[-1] + len(part))
+
+    def _remove_left_behind(self) -> None:
+        """Remove what a process of this machine that was killed has not finished."""
+        for path in self.folder.glob(".*.tmp"):
+            host, _, process = path.name[1:].removesuffix(".tmp").rpartition(".")[0].rpartition(".")
+            if host == socket.gethostname() and process.isdigit() and not _is_alive(int(process)):
+                path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Ask the disk to keep the names in a folder, where the system can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+__all__ = ["FeatureCache", "StorageError", "sync_folder"]

@@ -1,0 +1,118 @@
+"""The folder of encoded features: the cache, the features of one catalogue, and what was said.
+
+    encoded/
+      cache/FINGERPRINT/part-*.npy   features by content, for every encoder that was ever used
+      features.npz                   ids; of each modality its features, mask and encoder
+      encoding.json                  which encoders
+      encode_report.csv              the cells that are empty, broken or odd
+
+Everything is written under another name, synced and renamed.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesfuse.encoders.cache import sync_folder
+from bayesfuse.errors import UserError, write_error
+
+FEATURES = "features.npz"
+CACHE = "cache"
+_BLOCK = 1 << 22
+
+
+def default_folder(source: str | Path) -> Path:
+    """Return where a catalogue's features are kept if no place is named.
+
+    Example:
+        >>> default_folder("items.csv").name
+        'items.encoded'
+    """
+    path = Path(source)
+    if path.name == "catalog.toml":
+        path = path.parent
+    return (
+        path / "encoded" if path.is_dir() else path.with_name(path.name.split(".")[0] + ".encoded")
+    )
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder, or say why it cannot be written into.
+
+    Raises:
+        UserError: If it is a file, or somebody else's.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".{os.getpid()}.tmp"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        advice = "Choose another folder with --out (fit, predict: --encoded)."
+        raise write_error(folder, error, advice) from error
+    if not folder.is_dir():
+        raise UserError(f"{folder} is a file; expected a folder for encoded features.")
+
+
+@dataclass(frozen=True)
+class EncodedModality:
+    """Where the features of a modality lie before they go into `features.npz`.
+
+    Attributes:
+        values: A `.npy` file, `items x features`, float32.
+        observed: Which items have them, `items`.
+        fingerprint: Of the encoder.
+    """
+
+    values: Path
+    observed: NDArray[np.bool_]
+    fingerprint: str
+
+
+def write_features(
+    folder: Path, id_name: str, ids: NDArray[np.str_], modalities: Mapping[str, EncodedModality]
+) -> Path:
+    """Write `features.npz`, which `features = "encoded/features.npz:NAME"` can name.
+
+    Its members are the ids under `id_name`, and NAME, NAME_observed and NAME_encoder for each
+    modality. Not compressed, so that it is read through a memory map; written block by block.
+
+    Raises:
+        StorageError: If the disk is full; an earlier file stays.
+    """
+    path = folder / FEATURES
+    unfinished = folder / f".{FEATURES}.{os.getpid()}.tmp"
+    try:
+        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            _add_array(archive, id_name, ids)
+            for name, modality in modalities.items():
+                with (
+                    modality.values.open("rb") as source,
+                    archive.open(f"{name}.npy", "w", force_zip64=True) as target,
+                ):
+                    while block := source.read(_BLOCK):
+                        target.write(block)
+                _add_array(archive, f"{name}_observed", modality.observed)
+                _add_array(archive, f"{name}_encoder", np.array(modality.fingerprint))
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+        sync_folder(folder)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise write_error(path, error, "Make room, or choose another folder.") from error
+    return path
+
+
+def _add_array(archive: zipfile.ZipFile, name: str, array: NDArray[np.generic]) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as target:
+        np.lib.format.write_array(target, np.asarray(array), allow_pickle=False)

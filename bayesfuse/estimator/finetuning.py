@@ -1,0 +1,197 @@
+"""Fine-tuning end to end: encoders' networks are trained with the classifier, from raw inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bayesfuse.config import FitConfig
+from bayesfuse.data.batches import Batch, Batches
+from bayesfuse.data.catalog import Catalog
+from bayesfuse.data.features import FeatureTable
+from bayesfuse.data.raw import RawColumn
+from bayesfuse.encoders.base import Encoder, Setting
+from bayesfuse.errors import ConfigError, unknown_option
+from bayesfuse.estimator.backbones import Backbones
+
+TEXT_LENGTH = 128
+"""Tokens of a text in fine-tuning, unless said otherwise: memory goes with its square."""
+
+
+def finetuning_settings(
+    settings: Mapping[str, Mapping[str, Setting]], config: FitConfig
+) -> dict[str, Mapping[str, Setting]]:
+    """Return settings of encoders for fine-tuning: texts are cut where training will cut them."""
+    found = dict(settings)
+    if config.finetune is not None and "text" in config.finetune:
+        short: dict[str, Setting] = {"max_length": TEXT_LENGTH, "long_texts": "cut"}
+        found["text"] = {**short, **found.get("text", {})}
+    return found
+
+
+class Finetuning:
+    """The raw inputs of a catalogue and the networks that read them.
+
+    During training the networks are the encoders' own, so that validation encodes with them as
+    they are; `finish` makes the encoders keep what they have become.
+
+    Args:
+        catalog: The encoded catalogue.
+        encoders: Modality to its fitted encoder.
+        config: The settings; `finetune` names the modalities.
+        device: Where training runs.
+
+    Attributes:
+        front: What turns raw inputs into features.
+
+    Raises:
+        ConfigError: If a modality is not encoded by a network, or has no such part.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        encoders: Mapping[str, Encoder],
+        config: FitConfig,
+        device: torch.device,
+    ) -> None:
+        assert config.finetune is not None
+        self.catalog = catalog
+        self.encoders: dict[str, Any] = {}
+        for modality in config.finetune:
+            if modality not in encoders:
+                raise ConfigError(
+                    f"--finetune: {unknown_option('encoded modality', modality, encoders)} Only "
+                    "what is encoded in this fit can be fine-tuned; name its encoder."
+                )
+            if not hasattr(encoders[modality], "network"):
+                raise ConfigError(
+                    f"--finetune {modality}: its encoder {encoders[modality].name} has no network "
+                    "to train. Name a transformers or timm model."
+                )
+            self.encoders[modality] = encoders[modality]
+        self.front = Backbones(
+            {modality: encoder.network() for modality, encoder in self.encoders.items()},
+            config.finetune,
+            learning_rate=config.backbone_learning_rate,
+            layer_decay=config.layer_decay,
+            gradient_checkpointing=config.gradient_checkpointing,
+        ).to(device)
+        self._augment = dict(config.augment or {})
+        self._seed = config.seed
+
+    def train_batches(
+        self, features: FeatureTable, labels: NDArray[np.float32], device: torch.device
+    ) -> Batches:
+        """Return the training items' batches, with raw inputs for what is fine-tuned.
+
+        Args:
+            features: Features of the labelled training items.
+            labels: Their labels, `items x labels`.
+            device: Where the tensors go.
+        """
+        rows = self.catalog.labelled_rows("train")
+        readers: dict[str, _Tokens | _Pixels] = {}
+        for modality, encoder in self.encoders.items():
+            cells = self.catalog.raw[modality].take(rows)
+            if encoder.kind == "text":
+                readers[modality] = _Tokens(encoder, cells)
+            else:
+                readers[modality] = _Pixels(encoder, cells, self._augment, self._seed)
+        return _RawBatches(features, labels, device, readers)
+
+    def val_features(self, features: FeatureTable) -> FeatureTable:
+        """Return the features of the labelled val items by the networks as they are now."""
+        return self.features(features, self.catalog.labelled_rows("val"))
+
+    def features(self, features: FeatureTable, rows: NDArray[np.int64]) -> FeatureTable:
+        """Return features with those of the fine-tuned modalities made anew.
+
+        Args:
+            features: The features of some items.
+            rows: Which rows of the catalogue they are.
+        """
+        self.front.eval()
+        found = features.select(name for name in features.names if name not in self.encoders)
+        for modality, encoder in self.encoders.items():
+            found = found.with_modality(
+                modality, *encoder.encode(self.catalog.raw[modality].take(rows))
+            )
+        return found.select(features.names)
+
+    def finish(self) -> None:
+        """Make the encoders' states those of the trained networks."""
+        self.front.eval()
+        for modality, encoder in self.encoders.items():
+            encoder.replace_weights(self.front.networks[modality].state_dict())
+
+
+class _RawBatches(Batches):
+    """Batches whose inputs are raw for some modalities."""
+
+    def __init__(
+        self,
+        features: FeatureTable,
+        labels: NDArray[np.float32],
+        device: torch.device,
+        readers: Mapping[str, _Tokens | _Pixels],
+    ) -> None:
+        super().__init__(features, labels, device)
+        self._readers = readers
+
+    def read(self, rows: NDArray[np.int64] | slice) -> Batch:
+        """Return the batch of these rows on the device."""
+        batch = super().read(rows)
+        index = np.arange(len(self))[rows]
+        observed = dict(zip(self.features.names, batch.observed.T, strict=True))
+        raw = {
+            name: reader.read(index, observed[name].cpu().numpy()).to(self.device)
+            for name, reader in self._readers.items()
+        }
+        return batch._replace(inputs={**batch.inputs, **raw})
+
+
+class _Tokens:
+    """The tokens of texts, made once."""
+
+    def __init__(self, encoder: Any, cells: RawColumn) -> None:
+        tokens, _ = encoder.tokens(cells, encoder.max_length)
+        self._tokens = np.asarray(tokens, dtype=np.int32)
+        self._padding = int(encoder.network().padding)
+
+    def read(self, rows: NDArray[np.int64], observed: NDArray[np.bool_]) -> Tensor:
+        tokens = self._tokens[rows]
+        used = (tokens != self._padding).any(axis=0)
+        length = max(1, int(np.flatnonzero(used)[-1]) + 1 if used.any() else 1)
+        return torch.from_numpy(tokens[:, :length].astype(np.int64))
+
+
+class _Pixels:
+    """Pictures, decoded and changed at random each time they are read."""
+
+    def __init__(
+        self, encoder: Any, cells: RawColumn, augment: Mapping[str, Any], seed: int
+    ) -> None:
+        self._cells = cells
+        self._transform = encoder.training_transform(**augment)
+        self._blank = np.zeros(encoder.picture_shape, dtype=np.uint8)
+        self._seeds = np.random.default_rng(seed)
+        self._threads = ThreadPoolExecutor(max_workers=4)
+
+    def read(self, rows: NDArray[np.int64], observed: NDArray[np.bool_]) -> Tensor:
+        seeds = self._seeds.integers(2**63, size=len(rows)).tolist()
+
+        def one(row: int, seen: bool, seed: int) -> NDArray[np.uint8]:
+            if not seen:
+                return self._blank
+            picture: NDArray[np.uint8] = self._transform(self._cells[row], seed)
+            return picture
+
+        pictures = self._threads.map(one, rows.tolist(), observed.tolist(), seeds)
+        return torch.from_numpy(np.stack(list(pictures)))

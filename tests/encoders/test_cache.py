@@ -1,0 +1,98 @@
+"""Features are found again by content, and nothing half-written is ever read."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bayesfuse.encoders.cache import FeatureCache
+from bayesfuse.errors import UserError
+
+
+def keys_of(*numbers: int) -> np.ndarray:
+    return np.array([number.to_bytes(16, "big") for number in numbers], dtype="S16")
+
+
+def rows_of(*numbers: int) -> np.ndarray:
+    return np.array([[number, number + 0.5] for number in numbers], dtype=np.float32)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return FeatureCache(tmp_path, "ab", width=2)
+
+
+@given(parts=st.lists(st.lists(st.integers(1, 30), unique=True), max_size=5))
+def test_what_was_added_is_found_by_everyone(parts, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cache")
+    cache = FeatureCache(folder, "ab", 2)
+    for part in parts:
+        cache.add(keys_of(*part), rows_of(*part), [f"r{n}" for n in part])
+    known = {number for part in parts for number in part}
+    asked = list(range(40))
+    for reader in (cache, FeatureCache(folder, "ab", 2)):
+        assert len(reader) == len(known)
+        places = reader.find(keys_of(*asked))
+        assert (places >= 0).tolist() == [number in known for number in asked]
+        found = np.array([n for n in asked if n in known], dtype=np.int64)
+        values, remarks = reader.read(places[places >= 0])
+        np.testing.assert_array_equal(values, rows_of(*found).reshape(-1, 2))
+        assert remarks == [f"r{n}" for n in found]
+
+
+def test_encoders_do_not_see_each_other(cache, tmp_path):
+    cache.add(keys_of(1), rows_of(1), [""])
+    assert FeatureCache(tmp_path, "cd", 2).find(keys_of(1)).tolist() == [-1]
+
+
+def test_two_processes_may_encode_the_same_cell(cache, tmp_path):
+    other = FeatureCache(tmp_path, "ab", 2)
+    cache.add(keys_of(1, 2), rows_of(1, 2), ["", ""])
+    other.add(keys_of(2, 3), rows_of(2, 3), ["", ""])
+    both = FeatureCache(tmp_path, "ab", 2)
+    assert len(both) == 3
+    np.testing.assert_array_equal(both.read(both.find(keys_of(1, 2, 3)))[0], rows_of(1, 2, 3))
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.99])
+def test_a_damaged_part_is_not_read(cache, tmp_path, share):
+    cache.add(keys_of(1), rows_of(1), [""])
+    cache.add(keys_of(2), rows_of(2), [""])
+    (broken,) = [p for p in cache.folder.glob("part-*") if np.load(p)["features"][0, 0] == 1]
+    data = broken.read_bytes()
+    broken.write_bytes(data[: int(share * len(data))])
+    again = FeatureCache(tmp_path, "ab", 2)
+    assert again.damaged == [broken]
+    assert (again.find(keys_of(1, 2)) >= 0).tolist() == [False, True]
+
+
+def test_a_part_of_another_width_is_damaged(cache, tmp_path):
+    cache.add(keys_of(1), rows_of(1), [""])
+    assert FeatureCache(tmp_path, "ab", 3).damaged == list(cache.folder.glob("part-*"))
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_stays(cache, tmp_path):
+    cache.add(keys_of(1), rows_of(1), [""])
+    host = os.uname().nodename
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                          capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
+    left = cache.folder / f".{host}.{dead}.0a.tmp"
+    writing = cache.folder / f".{host}.{os.getpid()}.0b.tmp"
+    elsewhere = cache.folder / f".another-host.{dead}.0c.tmp"
+    for path in (left, writing, elsewhere):
+        path.write_bytes(b"half")
+    assert len(FeatureCache(tmp_path, "ab", 2)) == 1
+    assert [path.exists() for path in (left, writing, elsewhere)] == [False, True, True]
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    cache = FeatureCache(tmp_path / "file", "ab", 2)
+    with pytest.raises(UserError, match=r"Cannot write .*choose another folder"):
+        cache.add(keys_of(1), rows_of(1), [""])

@@ -1,0 +1,72 @@
+"""The folder of encoded features is a file of features like any other."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bayesfuse.data.arrays import member_names, open_array
+from bayesfuse.encoders.store import EncodedModality, default_folder, make_folder, write_features
+from bayesfuse.errors import UserError
+
+
+@pytest.fixture
+def modality(tmp_path):
+    values = np.arange(12, dtype=np.float32).reshape(4, 3)
+    np.save(tmp_path / "values.npy", values)
+    mask = np.array([True, False, True, True])
+    return EncodedModality(tmp_path / "values.npy", mask, "0123abcd")
+
+
+def test_features_are_read_through_a_memory_map(tmp_path, modality):
+    ids = np.array(["a", "b", "c", "d"])
+    path = write_features(tmp_path, "movie", ids, {"text": modality, "plot 2": modality})
+    assert member_names(path) == (
+        "movie",
+        *("text", "text_observed", "text_encoder"),
+        *("plot 2", "plot 2_observed", "plot 2_encoder"),
+    )
+    values = open_array(path, "text")
+    assert isinstance(values, np.memmap)
+    np.testing.assert_array_equal(values, np.arange(12).reshape(4, 3))
+    assert open_array(path, "movie").tolist() == ids.tolist()
+    assert open_array(path, "text_observed").tolist() == modality.observed.tolist()
+    assert str(open_array(path, "plot 2_encoder")) == "0123abcd"
+    with np.load(path) as whole:  # numpy checks the sums that it was written with
+        assert whole["plot 2"].shape == (4, 3)
+
+
+def test_an_earlier_file_stays_until_the_new_one_is_whole(tmp_path, modality):
+    ids = np.array(["a", "b", "c", "d"])
+    path = write_features(tmp_path, "id", ids, {"text": modality})
+    before = path.read_bytes()
+    gone = EncodedModality(tmp_path / "none.npy", modality.observed, "")
+    with pytest.raises(UserError, match="Cannot write"):
+        write_features(tmp_path, "id", ids, {"image": gone})
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["features.npz", "values.npy"]
+
+
+def test_features_lie_beside_the_catalogue(tmp_path):
+    (tmp_path / "catalog.toml").touch()
+    assert default_folder(tmp_path) == tmp_path / "encoded"
+    assert default_folder(tmp_path / "catalog.toml") == tmp_path / "encoded"
+    assert default_folder(Path("shop") / "items.csv.gz") == Path("shop") / "items.encoded"
+
+
+def test_a_folder_that_is_none_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"Cannot write .*Choose another folder with --out"):
+        make_folder(tmp_path / "file")
+    make_folder(tmp_path / "new" / "folder")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_of_somebody_else_is_told(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(UserError, match="Choose another folder"):
+        make_folder(tmp_path / "encoded")
