@@ -176,10 +176,12 @@ A singer and a teacher meet on a train and talk until the morning comes.
 
 def train_tokenizer(texts: Iterable[str], size: int = 400) -> Tokenizer:
     """Return a WordPiece tokenizer like BERT's, trained on these texts."""
-    from tokenizers import BertWordPieceTokenizer
+    from tokenizers import BertWordPieceTokenizer, processors
 
     trained = BertWordPieceTokenizer(lowercase=True)
     trained.train_from_iterator(texts, vocab_size=size, min_frequency=1, show_progress=False)
+    ends = [(token, trained.token_to_id(token)) for token in ("[SEP]", "[CLS]")]
+    trained._tokenizer.post_processor = processors.BertProcessing(*ends)
     return trained._tokenizer
 
 
