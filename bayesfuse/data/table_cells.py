@@ -32,6 +32,8 @@ def as_number(cell: object, *, from_text: bool = True) -> float | None:
         >>> as_number("1999"), as_number("1999", from_text=False), as_number("2014-07-02T12:00")
         (1999.0, None, 2014.5)
     """
+    if isinstance(cell, float):  # first, since most cells of large tables are
+        return cell
     if isinstance(cell, str):
         text = cell.strip()
         if _ISO_DATE.fullmatch(text):
@@ -43,7 +45,7 @@ def as_number(cell: object, *, from_text: bool = True) -> float | None:
         return _float(text) if from_text and "_" not in text else None
     if isinstance(cell, bool):
         return None
-    if isinstance(cell, Real | Decimal):
+    if isinstance(cell, int | Real | Decimal):
         return _float(cell)
     if isinstance(cell, datetime):
         return _year(cell)
@@ -64,7 +66,7 @@ def as_category(cell: object) -> str:
         return ""
     if isinstance(cell, date):
         return cell.isoformat()
-    name = str(cell).strip()
+    name = str(cell).strip().encode(errors="replace").decode()  # half a character is no text
     return name.removesuffix(".0") if _WHOLE.fullmatch(name) else name
 
 

@@ -149,7 +149,9 @@ class _Column:
 
 
 def _is_not_finite(cell: Cell, kind: ColumnKind) -> bool:
-    number = as_number(cell, from_text=kind == "number")
+    if kind == "category" and isinstance(cell, str):
+        return False
+    number = as_number(cell)
     return number is not None and not math.isfinite(number)
 
 

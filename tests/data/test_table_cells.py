@@ -50,6 +50,7 @@ def test_a_category_has_one_name_however_it_was_stored() -> None:
         assert as_category(same) == "7"
     others = ["07", 7.5, "v7.0", "7.00", True, "-7.0"]
     assert [as_category(cell) for cell in others] == ["07", "7.5", "v7.0", "7.00", "True", "-7"]
+    assert as_category("a\ud800") == "a?"  # JSON can spell it, and no file can hold it
     assert as_category(date(2014, 1, 2)) == "2014-01-02"
     assert [as_category(cell) for cell in (None, " ", math.nan)] == ["", "", ""]
 
