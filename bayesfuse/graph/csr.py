@@ -50,6 +50,15 @@ class Adjacency(NamedTuple):
         own = self.indices[self.is_loop()]
         return np.diff(self.indptr) - np.bincount(own, minlength=self.num_nodes)
 
+    def num_pairs(self) -> int:
+        """Return the number of joined pairs, each counted once, self-loops not."""
+        rows = self.rows()
+        low, high = np.minimum(rows, self.indices), np.maximum(rows, self.indices)
+        others = low < high
+        if self.is_symmetric():
+            return int(others.sum()) // 2
+        return len(np.unique(low[others] * self.num_nodes + high[others]))
+
     def is_symmetric(self) -> bool:
         """Return whether every edge is there both ways."""
         order = transposed_order(self)

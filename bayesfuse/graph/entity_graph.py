@@ -171,11 +171,7 @@ class EntityGraph:
     @property
     def num_edges(self) -> int:
         """Return the number of joined pairs, each counted once, self-loops not."""
-        rows = self.adjacency.rows()
-        low, high = np.minimum(rows, self.indices), np.maximum(rows, self.indices)
-        if self.is_symmetric:
-            return int((low < high).sum()) // 2
-        return len(np.unique((low * self.num_nodes + high)[low < high]))
+        return self.adjacency.num_pairs()
 
     @cached_property
     def is_symmetric(self) -> bool:

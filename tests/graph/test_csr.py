@@ -55,6 +55,13 @@ def test_symmetry_is_seen_and_its_lack_too(dense: NDArray[np.bool_]) -> None:
     assert not of_dense(dense).is_symmetric()
 
 
+def test_pairs_are_counted_once(dense: NDArray[np.bool_]) -> None:
+    assert of_dense(dense).num_pairs() == np.triu(dense, 1).sum()
+    one_way = np.triu(dense)
+    one_way[9, 0] = one_way[0, 9]
+    assert of_dense(one_way).num_pairs() == np.triu(dense, 1).sum()
+
+
 def test_the_transposed_order_finds_the_reverse_of_every_edge(dense: NDArray[np.bool_]) -> None:
     graph = of_dense(dense)
     order = transposed_order(graph)
