@@ -92,3 +92,54 @@ def movies_path() -> Path:
     if not (MOVIES / "catalog.toml").is_file():
         pytest.skip("no movie catalogue at ../shared/data/movies beside the checkout")
     return MOVIES
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a small BERT with random weights and a tokenizer of its own."""
+    import torch
+    from tokenizers import BertWordPieceTokenizer
+
+    from bayesfuse.encoders.torchvision_operators import import_torchvision
+
+    import_torchvision()  # transformers looks for it
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("models") / "tiny-bert"
+    words = (
+        *("joke", "party", "clown", "dog", "tears", "mother"),
+        *("letter", "rain", "knife", "night", "ghost", "scream"),
+    )
+    tokenizer = BertWordPieceTokenizer()
+    tokenizer.train_from_iterator([" ".join(words)] * 20, vocab_size=300, show_progress=False)
+    folder.mkdir()
+    tokenizer.save_model(str(folder))
+    BertTokenizerFast.from_pretrained(folder).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=16,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_timm(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """Return the name of a small image model and a file of random weights for it."""
+    import torch
+    from safetensors.torch import save_file
+
+    from bayesfuse.encoders.torchvision_operators import import_timm
+
+    timm = import_timm()
+    torch.manual_seed(0)
+    name = "test_resnet"
+    model = timm.create_model(name, pretrained=False)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_file(model.state_dict(), path)
+    return name, path

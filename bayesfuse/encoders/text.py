@@ -109,9 +109,7 @@ class TransformersEncoder(Encoder):
         Raises:
             ConfigError: If there is no such model, it is no text encoder, or a setting does not
                 suit it; the message says what to do.
-            FeatureError: If a cell is no text.
         """
-        read_texts(cells)
         precision = resolve_precision(self.precision, self.resources.device)
         source, folder = ModelSource.find(self.model, self.resources.tell)
         pooling = resolve_pooling(self.pooling, folder)

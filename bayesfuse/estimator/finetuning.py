@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -38,8 +38,8 @@ def finetuning_settings(
 class Finetuning:
     """The raw inputs of a catalogue and the networks that read them.
 
-    During training the networks are the encoders' own, so that validation encodes with them as
-    they are; `finish` makes the encoders keep what they have become.
+    Validation reads the same raw inputs, unchanged, by the networks as they are; `finish` makes the
+    encoders keep what the networks have become.
 
     Args:
         catalog: The encoded catalogue.
@@ -84,7 +84,9 @@ class Finetuning:
             gradient_checkpointing=config.gradient_checkpointing,
         ).to(device)
         self._augment = dict(config.augment or {})
-        self._seed = config.seed
+        self._seed, self._device = config.seed, device
+        self._batch_size = config.encode_batch_size
+        self._val_readers: dict[str, _Reader] = {}
 
     def train_batches(
         self, features: FeatureTable, labels: NDArray[np.float32], device: torch.device
@@ -96,34 +98,41 @@ class Finetuning:
             labels: Their labels, `items x labels`.
             device: Where the tensors go.
         """
-        rows = self.catalog.labelled_rows("train")
-        readers: dict[str, _Tokens | _Pixels] = {}
+        readers = self._readers(self.catalog.labelled_rows("train"), training=True)
+        return _RawBatches(features, labels, device, readers)
+
+    def val_features(self, features: FeatureTable) -> FeatureTable:
+        """Return features of the labelled val items, those of fine-tuned modalities made anew.
+
+        Args:
+            features: The features of these items.
+        """
+        if not self._val_readers:
+            self._val_readers = self._readers(self.catalog.labelled_rows("val"), training=False)
+        batches = _RawBatches(features, None, self._device, self._val_readers)
+        made: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.encoders}
+        self.front.eval()
+        with torch.inference_mode():
+            for batch in batches.in_order(self._batch_size):
+                for name, values in self.front(batch.inputs).items():
+                    if name in made:
+                        made[name].append(values.float().cpu().numpy())
+        found = features.select(name for name in features.names if name not in made)
+        for name, parts in made.items():
+            observed = features.observed[:, features.names.index(name)]
+            found = found.with_modality(name, np.concatenate(parts), observed)
+        return found.select(features.names)
+
+    def _readers(self, rows: NDArray[np.int64], *, training: bool) -> dict[str, _Reader]:
+        readers: dict[str, _Reader] = {}
         for modality, encoder in self.encoders.items():
             cells = self.catalog.raw[modality].take(rows)
             if encoder.kind == "text":
                 readers[modality] = _Tokens(encoder, cells)
             else:
-                readers[modality] = _Pixels(encoder, cells, self._augment, self._seed)
-        return _RawBatches(features, labels, device, readers)
-
-    def val_features(self, features: FeatureTable) -> FeatureTable:
-        """Return the features of the labelled val items by the networks as they are now."""
-        return self.features(features, self.catalog.labelled_rows("val"))
-
-    def features(self, features: FeatureTable, rows: NDArray[np.int64]) -> FeatureTable:
-        """Return features with those of the fine-tuned modalities made anew.
-
-        Args:
-            features: The features of some items.
-            rows: Which rows of the catalogue they are.
-        """
-        self.front.eval()
-        found = features.select(name for name in features.names if name not in self.encoders)
-        for modality, encoder in self.encoders.items():
-            found = found.with_modality(
-                modality, *encoder.encode(self.catalog.raw[modality].take(rows))
-            )
-        return found.select(features.names)
+                augment = self._augment if training else None
+                readers[modality] = _Pixels(encoder, cells, augment, self._seed)
+        return readers
 
     def finish(self) -> None:
         """Make the encoders' states those of the trained networks."""
@@ -138,9 +147,9 @@ class _RawBatches(Batches):
     def __init__(
         self,
         features: FeatureTable,
-        labels: NDArray[np.float32],
+        labels: NDArray[np.float32] | None,
         device: torch.device,
-        readers: Mapping[str, _Tokens | _Pixels],
+        readers: Mapping[str, _Reader],
     ) -> None:
         super().__init__(features, labels, device)
         self._readers = readers
@@ -157,41 +166,40 @@ class _RawBatches(Batches):
         return batch._replace(inputs={**batch.inputs, **raw})
 
 
+class _Reader(Protocol):
+    """Reads the raw inputs of some items."""
+
+    def read(self, rows: NDArray[np.int64], observed: NDArray[np.bool_]) -> Tensor:
+        """Return the inputs of these rows, anything where unobserved."""
+
+
 class _Tokens:
     """The tokens of texts, made once."""
 
     def __init__(self, encoder: Any, cells: RawColumn) -> None:
-        tokens, _ = encoder.tokens(cells, encoder.max_length)
+        tokens, _ = encoder.tokens(cells, encoder.settings_.max_length)
+        self._padding = int(encoder.network().pad)
         self._tokens = np.asarray(tokens, dtype=np.int32)
-        self._padding = int(encoder.network().padding)
 
     def read(self, rows: NDArray[np.int64], observed: NDArray[np.bool_]) -> Tensor:
         tokens = self._tokens[rows]
-        used = (tokens != self._padding).any(axis=0)
-        length = max(1, int(np.flatnonzero(used)[-1]) + 1 if used.any() else 1)
+        length = int((tokens != self._padding).sum(axis=1).max(initial=1))
         return torch.from_numpy(tokens[:, :length].astype(np.int64))
 
 
 class _Pixels:
-    """Pictures, decoded and changed at random each time they are read."""
+    """Pictures, decoded each time they are read, and then changed at random if `augment` says."""
 
     def __init__(
-        self, encoder: Any, cells: RawColumn, augment: Mapping[str, Any], seed: int
+        self, encoder: Any, cells: RawColumn, augment: Mapping[str, Any] | None, seed: int
     ) -> None:
         self._cells = cells
-        self._transform = encoder.training_transform(**augment)
-        self._blank = np.zeros(encoder.picture_shape, dtype=np.uint8)
+        self._pixels = encoder.pixel_reader(augment)
         self._seeds = np.random.default_rng(seed)
         self._threads = ThreadPoolExecutor(max_workers=4)
 
     def read(self, rows: NDArray[np.int64], observed: NDArray[np.bool_]) -> Tensor:
         seeds = self._seeds.integers(2**63, size=len(rows)).tolist()
-
-        def one(row: int, seen: bool, seed: int) -> NDArray[np.uint8]:
-            if not seen:
-                return self._blank
-            picture: NDArray[np.uint8] = self._transform(self._cells[row], seed)
-            return picture
-
-        pictures = self._threads.map(one, rows.tolist(), observed.tolist(), seeds)
-        return torch.from_numpy(np.stack(list(pictures)))
+        seen = zip(rows.tolist(), observed.tolist(), strict=True)
+        cells = [self._cells[row] if there else None for row, there in seen]
+        return torch.from_numpy(np.stack(list(self._threads.map(self._pixels, cells, seeds))))

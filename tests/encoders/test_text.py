@@ -274,7 +274,7 @@ def test_before_fitting(bert_folder):
         with pytest.raises(FeatureError, match="not fitted"):
             call()
     with pytest.raises(FeatureError, match="Row 0 is bytes"):
-        encoder.fit([b"a"])
+        encoder.fit([]).encode([b"a"])
 
 
 def test_tokens_for_training_are_those_that_encode_reads(bert_folder):
