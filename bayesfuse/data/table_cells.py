@@ -96,7 +96,7 @@ def column_kind(cells: Iterable[object], *, from_text: bool) -> ColumnKind:
     return kind
 
 
-def _float(value: str | Real | Decimal) -> float | None:
+def _float(value: str | int | Real | Decimal) -> float | None:
     try:
         return float(value)
     except OverflowError:  # a whole number of hundreds of digits
