@@ -6,7 +6,7 @@
 #   make test-slow  the slow tests: long training runs, statistics, the documentation site
 #   make lint       ruff, mypy, import-linter; changes nothing
 #   make fix        let ruff mend what it can
-#   make bench      seconds a step and seconds a draw
+#   make bench      seconds a step, a draw and an item, and memory
 #   make docs       build the documentation into site/, strictly
 #   make clean      remove what the targets above made, .venv included
 
@@ -67,6 +67,7 @@ fix: setup
 
 bench: setup
 	$(BIN)/python benchmarks/compare_step.py
+	$(BIN)/python benchmarks/encoding_memory.py --items 1000 10000
 	$(BIN)/python -m pytest benchmarks --benchmark-only -q
 
 docs: setup

@@ -15,8 +15,12 @@ from packaging.requirements import Requirement
 
 EXTRAS = {
     "transformers": "text",
+    "py3langid": "text",
+    "huggingface_hub": "text",  # and image
     "timm": "image",
     "torchvision": "image",
+    "h5py": "hdf5",
+    "torch_geometric": "pyg",
     "dgl": "dgl",
     "arviz": "report",
     "matplotlib": "report",
@@ -24,8 +28,8 @@ EXTRAS = {
 }
 """Every optional package and the extra that brings it."""
 
-IMPORTED_LATER = {"timm", "torchvision"}
-"""Compiled against the exact torch build beside them: the image encoders' own tests import them."""
+IMPORTED_LATER = {"timm", "torchvision", "torch_geometric"}
+"""Compiled against a torch build, or asking for what is: their own users' tests import them."""
 
 WARNS_ON_IMPORT = {"arviz": "ignore::FutureWarning"}
 """ArviZ 0.23 announces its next major version each time it is imported."""
@@ -55,9 +59,9 @@ def test_the_table_names_every_optional_package() -> None:
     declared: dict[str, str] = {}
     for line in importlib.metadata.requires("bayesfuse") or []:
         requirement = Requirement(line)
-        for extra in ("text", "image", "dgl", "report"):
+        for extra in ("text", "image", "hdf5", "pyg", "dgl", "report"):
             if f'extra == "{extra}"' in str(requirement.marker):
-                declared[requirement.name] = extra
+                declared.setdefault(requirement.name.replace("-", "_"), extra)
     assert declared == EXTRAS
 
 

@@ -90,12 +90,16 @@ def _drop_what_is_not_there(flags: dict[str, Any], asked: dict[str, Any], path: 
         named = flags.get(role, ())
         names = [named] if isinstance(named, str) else list(named)
         absent = [n for n in names if n not in columns and not split_reference(n, TABLE_SUFFIXES)]
+        if role == "tabular" and len(absent) < len(names):
+            continue  # an encoder of a table needs all its columns: reading names what is missing
         if absent and role not in asked:
             notes.append(
                 f"{path.name} has no column {', '.join(absent)}, which was --{role} in the fit; "
                 "it is left out."
             )
             flags[role] = tuple(name for name in names if name not in absent) or None
+    if flags.get("tabular") is None and "tabular" not in asked:
+        flags.pop("categories", None)
     if flags.get("labels") is None and "labels" not in asked:
         for name in ("labels", "labels_separator", "label_set", "empty_labels"):
             flags.pop(name, None)

@@ -1,0 +1,116 @@
+"""Peak memory of `bayesfuse encode` against the number of items, with small networks.
+
+    python benchmarks/encoding_memory.py [--items 1000 10000 100000]
+
+Writes catalogues of copies of the demo's plots and posters (each copy with a number of its own, so
+that it has to be encoded), encodes each in a process of its own, and prints a Markdown row a size:
+items, seconds, peak resident memory in MB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from safetensors.torch import save_file
+from tokenizers import BertWordPieceTokenizer
+
+from bayesfuse.data.demo import make_demo
+from bayesfuse.encoders.torchvision_operators import import_timm
+
+CATALOG = """\
+table = "items.parquet"
+id = "id"
+[modalities.text]
+column = "plot"
+encoder = "{bert}"
+[modalities.image]
+column = "poster"
+encoder = "test_resnet"
+settings = {{ weights = "{weights}" }}
+"""
+
+
+def make_networks(folder: Path, plots: list[str]) -> tuple[Path, Path]:
+    timm = import_timm()
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    tokenizer = BertWordPieceTokenizer()
+    tokenizer.train_from_iterator(plots, vocab_size=2000, show_progress=False)
+    bert = folder / "bert"
+    bert.mkdir()
+    tokenizer.save_model(str(bert))
+    BertTokenizerFast.from_pretrained(bert).save_pretrained(bert)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = BertConfig(vocab_size=tokenizer.get_vocab_size(), intermediate_size=64, **shape)
+    BertModel(config).save_pretrained(bert)
+    weights = folder / "resnet.safetensors"
+    save_file(timm.create_model("test_resnet", pretrained=False).state_dict(), weights)
+    return bert, weights
+
+
+def write_catalog(folder: Path, num_items: int, networks: tuple[Path, Path]) -> None:
+    folder.mkdir()
+    table = make_demo(500, seed=0).table
+    plots = [str(cell) for cell in table["plot"] if isinstance(cell, str)]
+    posters = [cell for cell in table["poster"] if isinstance(cell, bytes)]
+    schema = pa.schema([("id", pa.string()), ("plot", pa.string()), ("poster", pa.binary())])
+    with pq.ParquetWriter(folder / "items.parquet", schema) as writer:
+        for start in range(0, num_items, 1000):
+            rows = range(start, min(start + 1000, num_items))
+            # what follows the end of a picture is not part of it
+            images = [posters[i % len(posters)] + str(i).encode() for i in rows]
+            texts = [f"{plots[i % len(plots)]} {i}" for i in rows]
+            arrays = [pa.array([f"i{i}" for i in rows]), pa.array(texts), pa.array(images)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+    bert, weights = networks
+    (folder / "catalog.toml").write_text(CATALOG.format(bert=bert, weights=weights))
+
+
+def measure(folder: Path) -> None:
+    """Encode a catalogue in this process, and print seconds, MB and the number of cells."""
+    from bayesfuse.config import EncodeConfig
+    from bayesfuse.estimator.encoding import encode_run
+
+    started = time.perf_counter()
+    config = EncodeConfig.parse({"device": "cpu", "workers": 0})
+    done = encode_run(str(folder), None, config).to_dict()
+    new = [modality["new"] for modality in done["modalities"].values()]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps([time.perf_counter() - started, peak, new]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Peak memory of encoding, by number of items.")
+    parser.add_argument("--items", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        measure(options.measure)
+        return
+    torch.manual_seed(0)
+    print("| items | seconds | peak MB |\n|---|---|---|")
+    with tempfile.TemporaryDirectory() as scratch:
+        plots = [str(cell) for cell in make_demo(500, seed=0).table["plot"]]
+        networks = make_networks(Path(scratch), plots)
+        for num_items in options.items:
+            folder = Path(scratch) / str(num_items)
+            write_catalog(folder, num_items, networks)
+            command = [sys.executable, __file__, "--measure", str(folder)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            seconds, peak, new = json.loads(done.stdout.splitlines()[-1])
+            assert new == [num_items, num_items], new
+            print(f"| {num_items:,} | {seconds:.0f} | {peak:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
