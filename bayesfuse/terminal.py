@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
-from bayesfuse.config import ELBOS, Config, FitConfig
+from bayesfuse.config import ELBOS, Config, FinetuneConfig, FitConfig
 from bayesfuse.errors import BayesfuseError
 
 if TYPE_CHECKING:
@@ -153,6 +153,11 @@ def without_effect(settings: FitConfig, given: Mapping[str, Any]) -> list[str]:
             found.append(
                 f"{', '.join(idle)}: no effect with --{other} {got}; for --{other} {only} only."
             )
+    if settings.finetune is None:
+        idle = [n for n in FinetuneConfig.model_fields if n in given and n != "finetune"]
+        if idle:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in idle)
+            found.append(f"{flags}: no effect without --finetune.")
     return found
 
 

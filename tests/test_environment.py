@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 EXTRAS = {
     "transformers": "text",
     "py3langid": "text",
-    "huggingface_hub": "text",  # and image
+    "huggingface_hub": "image",  # and text
     "timm": "image",
     "torchvision": "image",
     "h5py": "hdf5",

@@ -227,3 +227,11 @@ def test_encoding_shows_what_is_done_and_what_was_new(monkeypatch: pytest.Monkey
     assert "10 of 8,000 (10 new)" in last
     assert "left" in last
     assert "…" not in terminal.getvalue()
+
+
+def test_flags_of_fine_tuning_need_fine_tuning() -> None:
+    given = {"layer_decay": 0.5, "gradient_checkpointing": True}
+    (told,) = without_effect(FitConfig(**given), given)
+    assert told == "--layer-decay, --gradient-checkpointing: no effect without --finetune."
+    given |= {"finetune": "text=1"}
+    assert without_effect(FitConfig.parse(given), given) == []

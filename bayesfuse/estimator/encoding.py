@@ -92,7 +92,9 @@ class Encoded:
                 f": {reason}"
                 for outcome, reason, count in count_cases(run.cases)
             ]
-        if not self.encoding.runs:
+        if not self.encoding.runs and self.shard is not None:
+            lines.append("Nothing to share out: only networks are; run without --shards.")
+        elif not self.encoding.runs:
             lines.append("Nothing to encode: every modality has features.")
         elif self.shard is not None:
             k, n = self.shard
