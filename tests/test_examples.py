@@ -34,7 +34,7 @@ def catalogue(tmp_path: Path) -> Path:
 
 
 def test_every_example_is_listed() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == set(ARGUMENTS)
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*ARGUMENTS, "own_table.py"}
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
@@ -46,3 +46,19 @@ def test_the_example_runs(name: str, catalogue: Path) -> None:
     assert [row.split("|")[1].strip() for row in rows] == ["variant", "---", "default", "ensemble"]
     scores = [float(cell) for cell in rows[2].split("|")[2:6]]
     assert all(0 <= score <= 1 for score in scores)
+
+
+def test_four_commands_take_a_table_of_ones_own_to_a_report(tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    command = [sys.executable, "-W", "error", str(EXAMPLES / "own_table.py"), str(shop)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    ran = [line for line in done.stdout.splitlines() if line.startswith("$ bayesfuse")]
+    assert [line.split()[2] for line in ran] == ["encode", "fit", "predict", "report"]
+    tags = pd.read_parquet(shop / "predictions.parquet")
+    assert len(tags) == 20 * 3
+    assert tags["mean"].between(0, 1).all()
+    broken = pd.read_csv(shop / "items.encoded" / "encode_report.csv")
+    assert set(broken["id"]) == {"A007", "A011"}
+    page = (shop / "run" / "report.html").read_text(encoding="utf-8")
+    assert "kitchen" in page
