@@ -6,7 +6,8 @@ import keyword
 import re
 from collections.abc import Iterable
 
-# The public attributes of torch's modules, and the names of parts of the fusion network.
+# The public attributes of torch's modules (with what transformers adds to them once it is
+# imported), and the names of parts of the fusion network.
 _RESERVED = """
     absent copy fromkeys fuse get out_features popitem seen setdefault
     add_module apply bfloat16 buffers call_super_init children classifier clear compile concat cpu
@@ -17,7 +18,7 @@ _RESERVED = """
     register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
     register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
     register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
-    set_extra_state set_submodule share_memory split state_dict to to_empty train training type
+    set_extra_state set_submodule share_memory smart_apply split state_dict to to_empty train training type
     update values widths xpu zero_grad
 """
 RESERVED_MODALITY_NAMES = frozenset(_RESERVED.split())

@@ -17,9 +17,12 @@ from torch import Tensor, nn
 from bayesfuse.errors import ConfigError, FeatureError
 
 _OWN_NAMES = ("absent", "fuse", "fused", "gate", "gates", "names", "out_features", "seen", "widths")
+_ADDED_LATER = ("smart_apply",)  # by transformers, to every module, once it is imported
 
 # A modality names a child module, a parameter and a buffer, so it must be free in all of these.
-RESERVED_NAMES = frozenset({*dir(nn.ModuleDict()), *dir(nn.ParameterDict()), *_OWN_NAMES})
+RESERVED_NAMES = frozenset(
+    {*dir(nn.ModuleDict()), *dir(nn.ParameterDict()), *_OWN_NAMES, *_ADDED_LATER}
+)
 
 
 def check_widths(widths: Mapping[str, int]) -> dict[str, int]:

@@ -37,7 +37,7 @@ def test_the_pages_encoder_works_like_a_built_in_one(tmp_path: Path) -> None:
 
     def run(*arguments: str) -> str:
         command = [sys.executable, "-m", "bayesfuse.cli", *arguments]
-        environment = {"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)}
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True
         )
