@@ -228,7 +228,8 @@ class EntityGraph:
     def shared(self, first: int, second: int) -> list[tuple[str, str]]:
         """Return what joins two nodes: relations, and names as the first node writes them.
 
-        In a graph of given pairs the names are empty, since nobody told them.
+        In a graph of given pairs the names are empty, since nobody told them. Two new items may
+        share names and yet not be joined, if `extended` was not asked to.
         """
         if self.people is not None:
             return self.people.shared(first, second)

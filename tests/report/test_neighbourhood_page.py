@@ -17,7 +17,7 @@ import pytest
 from bayesfuse.errors import MissingExtraError
 from bayesfuse.graph.entity_graph import EntityGraph
 from bayesfuse.graph.neighbourhood import ego
-from bayesfuse.report.neighbourhood import Drawing, arrange
+from bayesfuse.report.neighbourhood import LINES, Drawing, arrange
 from bayesfuse.report.neighbourhood_page import render_page, write_page
 
 EVIL = "</script><script>document.title='pwned'</script><b onload=\"x\">&'"
@@ -102,6 +102,34 @@ def test_names_are_escaped_wherever_they_stand() -> None:
     data = json.loads(found.group(1))
     assert data["nodes"][0]["title"] == EVIL
     assert EVIL in data["edges"][0][2]
+
+
+def contrast(one: str, two: str) -> float:
+    """Return the WCAG 2 contrast ratio of two colours such as `#1f5fa8`."""
+
+    def luminance(colour: str) -> float:
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(one), luminance(two)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_text_and_lines_stand_out_in_both_themes() -> None:
+    themes = re.findall(r":root \{([^}]*--page[^}]*)\}", render_page(draw()))
+    assert len(themes) == 2
+    for theme in themes:
+        colours = dict(re.findall(r"--(\w+): (#\w{6})", theme))
+        lines = [f"line{number}" for number in range(len(LINES))]
+        for name in ("ink", "muted", "accent", "second", *lines):
+            for ground in ("page", "card"):
+                assert contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
+
+
+def test_relations_differ_by_dashes_and_not_by_colour_alone() -> None:
+    dashes = [dash for _, _, dash in LINES[:-1]]
+    assert len(set(dashes)) == len(dashes)
 
 
 def test_a_page_is_written_as_a_whole(tmp_path: Path) -> None:
