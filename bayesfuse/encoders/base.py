@@ -123,7 +123,7 @@ class Encoder(ABC):
         config, arrays = self.state()
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         for key in sorted(arrays):
-            array = np.ascontiguousarray(arrays[key])
+            array = np.asarray(arrays[key], order="C")  # of any number of dimensions, 0 too
             digest.update(f"{key} {array.dtype.str} {array.shape}".encode())
             digest.update(array.tobytes())
         return digest.hexdigest()[:32]

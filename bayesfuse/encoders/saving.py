@@ -47,7 +47,7 @@ def save_encoders(folder: str | Path, encoders: Mapping[str, Encoder]) -> None:
         settings, own = encoder.state()
         config[modality] = settings
         # numbered, because a modality's name may hold any character
-        arrays.update({f"{place}.{key}": np.ascontiguousarray(own[key]) for key in own})
+        arrays.update({f"{place}.{key}": np.asarray(own[key], order="C") for key in own})
     text = json.dumps(config, indent=1, ensure_ascii=False)
     (Path(folder) / _CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
     save_file(arrays, Path(folder) / _ARRAYS_FILE)

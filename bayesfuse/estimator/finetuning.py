@@ -17,6 +17,7 @@ from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.data.raw import RawColumn
 from bayesfuse.encoders.base import Encoder, Setting
+from bayesfuse.encoders.pictures import open_picture
 from bayesfuse.errors import ConfigError, unknown_option
 from bayesfuse.estimator.backbones import Backbones
 
@@ -193,8 +194,11 @@ class _Pixels:
     def __init__(
         self, encoder: Any, cells: RawColumn, augment: Mapping[str, Any] | None, seed: int
     ) -> None:
+        from bayesfuse.encoders.augmentation import training_transform
+
         self._cells = cells
-        self._pixels = encoder.pixel_reader(augment)
+        self._plain = encoder.preprocessing_
+        self._changed = None if augment is None else training_transform(self._plain, augment)
         self._seeds = np.random.default_rng(seed)
         self._threads = ThreadPoolExecutor(max_workers=4)
 
@@ -202,4 +206,13 @@ class _Pixels:
         seeds = self._seeds.integers(2**63, size=len(rows)).tolist()
         seen = zip(rows.tolist(), observed.tolist(), strict=True)
         cells = [self._cells[row] if there else None for row, there in seen]
-        return torch.from_numpy(np.stack(list(self._threads.map(self._pixels, cells, seeds))))
+        return torch.from_numpy(np.stack(list(self._threads.map(self._one, cells, seeds))))
+
+    def _one(self, cell: Any, seed: int) -> NDArray[np.uint8]:
+        if cell is None:
+            return np.zeros(self._plain.input_size, dtype=np.uint8)
+        with open_picture(cell) as (image, _):
+            pixels: NDArray[np.uint8] = (
+                self._plain(image) if self._changed is None else self._changed(image, seed)
+            )
+        return pixels

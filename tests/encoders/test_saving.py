@@ -78,3 +78,19 @@ def test_an_encoder_that_is_not_fitted_is_not_saved(tmp_path):
     with pytest.raises(FeatureError, match="not fitted"):
         save_encoders(tmp_path, {"text": TfidfEncoder()})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_arrays_come_back_in_their_own_shapes(tmp_path, monkeypatch):
+    """A count of batches, say, is a number without any dimension."""
+    shapes = {}
+
+    def from_state(config, arrays):
+        shapes.update({key: array.shape for key, array in arrays.items()})
+        return StatisticsEncoder()
+
+    arrays = {"count": np.array(3), "row": np.zeros((1, 2))[:, ::-1]}
+    monkeypatch.setattr(StatisticsEncoder, "state", lambda self: ({"name": "statistics"}, arrays))
+    monkeypatch.setattr(StatisticsEncoder, "from_state", staticmethod(from_state))
+    save_encoders(tmp_path, {"image": StatisticsEncoder()})
+    load_encoders(tmp_path)
+    assert shapes == {"count": (), "row": (1, 2)}

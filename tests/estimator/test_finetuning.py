@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bayesfuse.config import FitConfig, ModelConfig
+from bayesfuse.config import CatalogConfig, FitConfig, ModelConfig
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.encoders.catalogues import encode_catalog
 from bayesfuse.encoders.saving import load_encoders
@@ -26,6 +26,7 @@ SMALL = {
     **{"hidden": 8, "classifier_hidden": 8, "batch_size": 16, "draws": 4, "val_draws": 2},
     **{"epochs": 4, "annealing_epochs": 1, "learning_rate": 0.02, "workers": 0},
     **{"classifier_learning_rate": 0.02, "backbone_learning_rate": 3e-3, "device": "cpu"},
+    "max_length": 32,
 }
 
 
@@ -100,14 +101,14 @@ def moved(before: dict[str, torch.Tensor], network: torch.nn.Module) -> set[str]
 
 @pytest.mark.parametrize("elbo", ["annealed", "none"])
 def test_the_loss_falls_and_only_what_is_unfrozen_moves(table, flags, elbo):
-    config = settings(flags, finetune="text=1,image=1", elbo=elbo)
+    config = settings(flags, finetune="text=1,image=1", elbo=elbo, epochs=12)
     catalog, finetuning, networks = prepared(table, config)
     before = copies(networks)
     classifier = classifier_of(config)
     steps: list[float] = []
     classifier.fit(catalog, finetuning=finetuning, on_step=lambda step: steps.append(step.nll))
-    fifth = len(steps) // 5
-    assert np.mean(steps[-fifth:]) < np.mean(steps[:fifth])
+    third = len(steps) // 3
+    assert np.mean(steps[-third:]) < np.mean(steps[:third]) - 0.05
     for name, network in networks.items():
         top = {id(value) for value in network.blocks[-1].state_dict(keep_vars=True).values()}
         own = network.state_dict(keep_vars=True)
@@ -140,7 +141,7 @@ def test_new_items_are_encoded_with_what_the_networks_became(table, flags, tmp_p
     assert done.evaluation is not None
     encoders = load_encoders(tmp_path / "run")
     assert set(encoders) == {"text", "image"}
-    run = open_run(tmp_path / "run", str(table), config, split="val")
+    run = open_run(tmp_path / "run", str(table), CatalogConfig.parse({}), split="val")
     found = run.classifier.predict_proba(run.catalog.features.take(run.rows))
     assert found.shape == (20, 2)
     assert evaluate_run(run).nll == pytest.approx(done.evaluation.nll, abs=1e-4)
