@@ -14,7 +14,7 @@ import subprocess
 import sys
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -74,6 +74,7 @@ class Decoder:
         tell: Callable[[str], None] = lambda message: None,
     ) -> None:
         self.preprocessing = preprocessing
+        self.asked = workers
         self.workers = min(len(_cores()), MOST_WORKERS) if workers is None else workers
         self.tell = tell
         self._seen = 0
@@ -82,7 +83,7 @@ class Decoder:
         self._owner = os.getpid()
         weakref.finalize(self, _close, self._idle, self._owner)  # runs at exit, too
 
-    def batches(self, cells: Sequence[Cell], batch_size: int) -> Iterator[Batch]:
+    def batches(self, cells: Sequence[Cell], batch_size: int) -> Generator[Batch, None, None]:
         """Decode cells in their order; `None` is passed over.
 
         Workers are ahead by two batches at most, whatever the number of cells.
@@ -95,12 +96,7 @@ class Decoder:
             FeatureError: If a cell is of another type.
             BayesfuseError: If a worker that died cannot be replaced.
         """
-        for row, cell in enumerate(cells):
-            if not isinstance(cell, bytes | str | os.PathLike | None):
-                raise FeatureError(
-                    f"Row {row}: A picture is {type(cell).__name__}; expected bytes, a path or "
-                    "None."
-                )
+        check_pictures(cells)
         rows = [row for row, cell in enumerate(cells) if cell is not None]
         self._start_if_it_pays(len(rows))
         wanted = (cells[row] for row in rows)
@@ -267,6 +263,19 @@ class _Worker:
         if len(content) < length:
             raise EOFError
         return kind, content
+
+
+def check_pictures(cells: Iterable[Cell]) -> None:
+    """Make sure that cells are bytes, paths or `None`.
+
+    Raises:
+        FeatureError: If one is not.
+    """
+    for row, cell in enumerate(cells):
+        if not isinstance(cell, bytes | str | os.PathLike | None):
+            raise FeatureError(
+                f"Row {row}: A picture is {type(cell).__name__}; expected bytes, a path or None."
+            )
 
 
 def _close(workers: deque[_Worker], owner: int) -> None:
