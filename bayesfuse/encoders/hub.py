@@ -105,18 +105,16 @@ class _Repository:
         wanted = revision if cached is None else cached.name
         try:
             info = self.hub.HfApi().model_info(self.repo_id, revision=wanted, files_metadata=True)
-        except RepositoryNotFoundError as error:
+        except Exception as error:  # the network's are of one of three libraries, by the version
             if cached is not None:
                 return self._as_it_is(cached, tell)
-            raise self._not_found(error) from error
-        except RevisionNotFoundError as error:
-            raise ConfigError(
-                f'The {self.what} "{self.repo_id}" has no revision "{wanted}" at {self.endpoint}.'
-                f" {self._advice()}"
-            ) from error
-        except Exception as error:  # of one of three HTTP libraries, by the hub's version
-            if cached is not None:
-                return self._as_it_is(cached, tell)
+            if isinstance(error, RepositoryNotFoundError):
+                raise self._not_found(error) from error
+            if isinstance(error, RevisionNotFoundError):
+                raise ConfigError(
+                    f'The {self.what} "{self.repo_id}" has no revision "{wanted}" at '
+                    f"{self.endpoint}. {self._advice()}"
+                ) from error
             raise self._unreachable(error) from error
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
         if not self._has_weights(list(sizes)):

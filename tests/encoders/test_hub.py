@@ -122,6 +122,19 @@ def test_a_cache_that_cannot_be_checked_is_taken_and_told(hub):
     assert "as it is" in told[0]
 
 
+def test_a_cache_of_a_commit_that_the_hub_has_forgotten_is_taken_and_told(hub):
+    import huggingface_hub
+
+    hub.add("model", FILES)
+    for name in ("config.json", "model.safetensors"):
+        huggingface_hub.hf_hub_download("model", name)
+    hub.add("model", {**FILES, "config.json": b"{}"})
+    told = []
+    folder = _fetch("model", told)
+    assert (folder / "config.json").read_bytes() == FILES["config.json"]
+    assert "as it is" in told[0]
+
+
 def test_a_cache_without_weights_is_no_model(hub):
     import huggingface_hub
 
