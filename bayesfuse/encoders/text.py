@@ -100,7 +100,6 @@ class TransformersEncoder(Encoder):
         self._source: ModelSource | KeptModel | None = None
         self._model: TextModel | None = None  # None until it is needed, or if it was given away
         self._config: dict[str, Any] = {}
-        self._tokenizer: TokenizerParts | None = None
         self._reader: TextReader | None = None
 
     def fit(self, cells: Sequence[Cell]) -> Self:
@@ -132,7 +131,7 @@ class TransformersEncoder(Encoder):
         )
         self.width = model.width
         self._source, self._model, self._reader = source, model.eval(), reader
-        self._tokenizer, self._config = tokenizer, network_config(backbone)
+        self._config = network_config(backbone)
         return self
 
     def encode(self, cells: Sequence[Cell]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -176,15 +175,20 @@ class TransformersEncoder(Encoder):
             FeatureError: If the encoder is not fitted, or a cell is no text.
             ConfigError: If the network does not take as many tokens.
         """
-        reader, tokenizer = self._reading()
-        check_max_length(max_length, tokenizer.limit, reader.num_special)
+        reader = self._reading()
+        check_max_length(max_length, reader.parts.limit, reader.num_special)
         reading = reader.read(cells, max_length, 0, cut=True)
         rows: list[Tokens] = [reader.empty_text()] * len(cells)
         for row, tokens in zip(reading.rows.tolist(), reading.windows.tokens, strict=True):
             rows[row] = tokens
         observed = np.zeros(len(cells), dtype=np.bool_)
         observed[reading.rows] = True
-        return padded(rows, tokenizer.pad), observed
+        return padded(rows, reader.parts.pad), observed
+
+    @property
+    def pad(self) -> int:
+        """The token that pads `tokens`."""
+        return self._reading().parts.pad
 
     def network(self) -> TextModel:
         """Return the network, to be trained; it is the caller's own from now on.
@@ -207,7 +211,7 @@ class TransformersEncoder(Encoder):
         Raises:
             FeatureError: If the encoder is not fitted, or they are not this network's weights.
         """
-        _, tokenizer = self._reading()
+        tokenizer = self._reading().parts
         copies = {name: weight.detach().cpu().clone() for name, weight in weights.items()}
         kept = KeptModel(self._config, tokenizer, copies)
         self._model = self._assemble(kept.backbone(pooler=self._with_pooler()), tokenizer)
@@ -287,23 +291,21 @@ class TransformersEncoder(Encoder):
     def _with_pooler(self) -> bool:
         return self._fitted().pooling == "pooler"
 
-    def _reading(self) -> tuple[TextReader, TokenizerParts]:
-        """Return the reader and the tokenizer, which stay when the network is given away."""
+    def _reading(self) -> TextReader:
+        """Return the reader, which stays when the network is given away."""
         self._fitted()
-        if self._reader is None or self._tokenizer is None:
+        if self._reader is None:
             self._load()
         assert self._reader is not None
-        assert self._tokenizer is not None
-        return self._reader, self._tokenizer
+        return self._reader
 
     def _ready(self) -> tuple[TextReader, TextModel]:
         """Return the reader and the network, loaded if need be, on the device."""
         self._fitted()
-        if self._reader is None or self._model is None:
+        if self._model is None:
             self._load()
-        assert self._reader is not None
         assert self._model is not None
-        return self._reader, self._model.to(self.resources.device)
+        return self._reading(), self._model.to(self.resources.device)
 
     def _load(self) -> None:
         """Load the model that the encoder was fitted with."""
@@ -319,7 +321,7 @@ class TransformersEncoder(Encoder):
             tokenizer, lower_case=settings.lower_case, languages=settings.languages
         )
         self._model = self._assemble(backbone, tokenizer)
-        self._tokenizer, self._config = tokenizer, network_config(backbone)
+        self._config = network_config(backbone)
 
     def _assemble(self, backbone: nn.Module, tokenizer: TokenizerParts) -> TextModel:
         settings = self._fitted()

@@ -51,6 +51,10 @@ class TextReader:
 
     Raises:
         ConfigError: If a language is unknown.
+
+    Attributes:
+        parts: The tokenizer that was given.
+        num_special: Special tokens of every text.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class TextReader:
         import_transformers()
         from tokenizers import Tokenizer
 
-        self.lower_case = lower_case
+        self.parts, self.lower_case = tokenizer, lower_case
         self.filter = LanguageFilter(languages) if languages else None
         self.tokenizer: Tokenizer = Tokenizer.from_str(tokenizer.json)
         self.num_special = int(self.tokenizer.num_special_tokens_to_add(False))

@@ -289,7 +289,9 @@ def test_tokens_for_training_are_those_that_encode_reads(bert_folder):
         vectors = network(torch.from_numpy(tokens)).numpy()
     np.testing.assert_allclose(vectors[observed], features[observed], atol=1e-6)
     assert np.isfinite(vectors).all()
-    assert encoder.tokens(["love", None], 32)[0].shape[1] < 8
+    short, _ = encoder.tokens(["love", "love love", None], 32)
+    assert short.shape[1] < 8
+    assert encoder.pad == short[0, -1] == 0
     with pytest.raises(ConfigError, match="max_length is 65"):
         encoder.tokens(cells, 65)
 
