@@ -179,7 +179,7 @@ class _Tokens:
 
     def __init__(self, encoder: Any, cells: RawColumn) -> None:
         tokens, _ = encoder.tokens(cells, encoder.settings_.max_length)
-        self._padding = int(encoder.network().pad)
+        self._padding = encoder.pad
         self._tokens = np.asarray(tokens, dtype=np.int32)
 
     def read(self, rows: NDArray[np.int64], observed: NDArray[np.bool_]) -> Tensor:
