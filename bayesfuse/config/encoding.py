@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from bayesfuse.config.base import Config, Names, one_of
 
-POOLINGS = ("cls", "max", "mean")
+POOLINGS = ("cls", "max", "mean", "pooler")
 LONG_TEXTS = ("cut", "windows")
 ENCODER_PRECISIONS = ("auto", "bfloat16", "float16", "float32")
 
@@ -62,7 +62,7 @@ class EncoderConfig(Config):
         "place of features for it, if any; bert-base-uncased where there are none.",
     )
     pooling: Annotated[str, one_of("pooling", POOLINGS)] | None = Field(
-        None, description="From tokens to one vector a text: mean, cls or max."
+        None, description="From tokens to one vector a text: mean, cls, max or pooler."
     )
     max_length: int | None = Field(
         None, ge=4, description="Tokens of a text that are read at once; the model's own if none."

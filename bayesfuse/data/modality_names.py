@@ -18,8 +18,8 @@ _RESERVED = """
     register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
     register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
     register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
-    set_extra_state set_submodule share_memory smart_apply split state_dict to to_empty train training
-    type update values widths xpu zero_grad
+    set_extra_state set_submodule share_memory smart_apply split state_dict to to_empty train
+    training type update values widths xpu zero_grad
 """
 RESERVED_MODALITY_NAMES = frozenset(_RESERVED.split())
 
