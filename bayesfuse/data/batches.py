@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bayesfuse.data.blocks import Blocks
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import FeatureError
 
@@ -21,11 +22,13 @@ class Batch(NamedTuple):
         inputs: Modality to values, each `items x features`, 0 where unobserved.
         observed: `items x modalities`, bool.
         labels: `items x labels`, 0 or 1; None where no labels are known.
+        blocks: Whom the items hear; None where there is no graph.
     """
 
     inputs: dict[str, Tensor]
     observed: Tensor
     labels: Tensor | None
+    blocks: Blocks | None = None
 
 
 class Batches:
@@ -66,7 +69,10 @@ class Batches:
         labels = None
         if self.labels is not None:
             labels = torch.from_numpy(np.asarray(self.labels[rows], np.float32)).to(self.device)
-        return Batch(inputs, torch.from_numpy(observed).to(self.device), labels)
+        blocks = self.features.blocks(rows)
+        if blocks is not None:
+            blocks = blocks.to(self.device)
+        return Batch(inputs, torch.from_numpy(observed).to(self.device), labels, blocks)
 
     def shuffled(self, batch_size: int, generator: np.random.Generator) -> Iterator[Batch]:
         """Yield every item once, in a random order, in batches that differ in size by 1 at most.

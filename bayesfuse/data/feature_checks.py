@@ -188,3 +188,12 @@ def _value_problems(
 
 def _place(row: int, ids: Sequence[str] | NDArray[np.str_] | None) -> str:
     return f'row {row}, id "{ids[row]}"' if ids is not None and row < len(ids) else f"row {row}"
+
+
+def listed(problems: Sequence[str]) -> str:
+    """Return the problems as one message."""
+    if len(problems) == 1:
+        return problems[0]
+    return "\n".join(
+        [f"{len(problems)} problems found in the features.", *(f"  - {p}" for p in problems)]
+    )

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesfuse.data.arrays import StoredArray
-from bayesfuse.data.feature_checks import as_arrays, feature_problems
+from bayesfuse.data.blocks import Blocks
+from bayesfuse.data.feature_checks import as_arrays, feature_problems, listed
 from bayesfuse.data.hdf5 import StoredDataset
 from bayesfuse.data.rows import Rows, as_rows
 from bayesfuse.data.sequences import Sequences, as_sequences
@@ -89,7 +90,7 @@ class FeatureTable:
         if not arrays:
             problems.append("no modality was given; use FeatureTable.empty(num_items).")
         if problems:
-            raise FeatureError(_listed(problems))
+            raise FeatureError(listed(problems))
         return cls.unchecked(values, masks, counts)
 
     @classmethod
@@ -137,6 +138,11 @@ class FeatureTable:
     def widths(self) -> dict[str, int]:
         """The number of features of each modality."""
         return {name: int(source.values.shape[-1]) for name, source in self._sources.items()}
+
+    @property
+    def numbers_an_item(self) -> int:
+        """How many numbers a batch holds an item, for the memory that it takes."""
+        return sum(self.widths.values())
 
     @property
     def dtypes(self) -> dict[str, str]:
@@ -194,7 +200,7 @@ class FeatureTable:
         """
         index = as_rows(rows, self.num_items)
         sources = {name: source.take(index) for name, source in self._sources.items()}
-        return FeatureTable(sources, self.observed[index])
+        return self._derived(FeatureTable(sources, self.observed[index]), index)
 
     def batch(self, rows: Rows) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
         """Read these rows as float32, with 0 wherever a modality was not observed.
@@ -219,6 +225,10 @@ class FeatureTable:
             array[~observed[:, column]] = 0.0
             values[name] = array
         return values, observed
+
+    def blocks(self, rows: Rows) -> Blocks | None:
+        """Return whom the items of these rows hear; None in a table that knows of no graph."""
+        return None
 
     def sequences(
         self, rows: Rows
@@ -249,9 +259,6 @@ class FeatureTable:
         Args:
             names: Modalities of this table.
 
-        Returns:
-            A table over the same arrays.
-
         Raises:
             FeatureError: If a name is unknown or comes twice.
         """
@@ -262,9 +269,10 @@ class FeatureTable:
         if len(set(wanted)) < len(wanted):
             problems.append(f"a modality is named twice in {', '.join(wanted)}.")
         if problems:
-            raise FeatureError(_listed(problems))
+            raise FeatureError(listed(problems))
         columns = [self.names.index(name) for name in wanted]
-        return FeatureTable({n: self._sources[n] for n in wanted}, self.observed[:, columns])
+        values = {name: self._sources[name] for name in wanted}
+        return self._derived(FeatureTable(values, self.observed[:, columns]))
 
     def __contains__(self, name: object) -> bool:
         """Return whether there is a modality of this name."""
@@ -306,9 +314,12 @@ class FeatureTable:
                 f"{name}: {added.num_items} rows, but the table has {self.num_items} items; give "
                 "one row an item, in the table's order."
             )
-        return FeatureTable(
-            {**self._sources, **added._sources}, np.hstack([self.observed, added.observed])
-        )
+        observed = np.hstack([self.observed, added.observed])
+        return self._derived(FeatureTable({**self._sources, **added._sources}, observed))
+
+    def _derived(self, table: FeatureTable, rows: AnyArray | None = None) -> FeatureTable:
+        """Return a table made of this one's items (of these rows), with what else this knows."""
+        return table
 
     def statistics(
         self, rows: Rows | None = None
@@ -336,11 +347,3 @@ class FeatureTable:
             name: source.loc_scale(index[self.observed[index, column]])
             for column, (name, source) in enumerate(self._sources.items())
         }
-
-
-def _listed(problems: list[str]) -> str:
-    if len(problems) == 1:
-        return problems[0]
-    return "\n".join(
-        [f"{len(problems)} problems found in the features.", *(f"  - {p}" for p in problems)]
-    )

@@ -1,0 +1,211 @@
+"""Features of items that hear others: a feature table, and the graph that its items are in."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bayesfuse.data.blocks import Blocks
+from bayesfuse.data.features import FeatureTable
+from bayesfuse.data.rows import Rows, as_rows
+from bayesfuse.errors import ConfigError, FeatureError
+from bayesfuse.graph.attention_graph import AttentionGraph
+from bayesfuse.graph.csr import Adjacency, Int64, edges_of_rows
+from bayesfuse.graph.sampling import Block, NeighbourSampler
+from bayesfuse.graph.thinning import DENSITIES, thin
+
+SMALL = 2**26
+"""Numbers: where all nodes together have fewer, they are no matter of memory a batch."""
+
+
+@final
+class LinkedFeatures(FeatureTable):
+    r"""The features of items, and of the nodes that they hear.
+
+    An item is a row of the graph: a node itself, as in training, or an item that came later, whose
+    row lists nodes but which is heard by none. `take` changes the items and keeps the nodes. In
+    all else this is the feature table of its items.
+
+    Args:
+        items: The features of the items.
+        nodes: The features that nodes hear of each other, by modalities of `items`. Every node
+            that is heard by another is among its rows; further rows of the graph are of nodes
+            that none but themselves hear.
+        graph: Who hears whom.
+        rows: The row of each item in the graph, `items`; the first ones, in order, if None.
+        fan_out: The most neighbours of a node in each layer, the first layer first; None for all.
+        seed: Of the choice of neighbours where there are more; the same for each batch.
+
+    Attributes:
+        nodes: See above.
+        graph: See above.
+        rows: The row of each item in the graph.
+
+    Raises:
+        FeatureError: If the parts do not fit each other.
+        ConfigError: If a fan-out is less than 1, or there is none.
+
+    Example:
+        >>> table = FeatureTable.from_arrays({"image": [[1.0], [2.0], [3.0]]})
+        >>> linked = LinkedFeatures(table, table, Adjacency(np.array([0, 1, 2, 3]), [2, 1, 0]))
+        >>> blocks = linked.blocks([0])
+        >>> blocks.inputs["image"].tolist(), blocks.graphs[0].indices.tolist()
+        ([[3.0]], [1])
+    """
+
+    def __init__(
+        self,
+        items: FeatureTable,
+        nodes: FeatureTable,
+        graph: Adjacency,
+        rows: NDArray[np.int64] | None = None,
+        *,
+        fan_out: Sequence[int | None] = (None,),
+        seed: int = 0,
+    ) -> None:
+        super().__init__(items._sources, items.observed)
+        graph = Adjacency(*(np.asarray(part, dtype=np.int64) for part in graph))
+        self.nodes, self.graph = nodes, graph
+        self.rows = np.arange(items.num_items) if rows is None else np.asarray(rows)
+        self.fan_out = tuple(fan_out)
+        self._check()
+        self._seed: int | None = seed
+        self._sampler = NeighbourSampler(graph, fan_out)
+        self._thinning: _Thinning | None = None
+
+    def blocks(self, rows: Rows) -> Blocks:
+        """Return whom the items of these rows hear.
+
+        Args:
+            rows: Row numbers (repeats allowed), a bool mask over the items, or a slice.
+
+        Returns:
+            The features of the others, and a graph a layer; exact where no fan-out is set.
+
+        Raises:
+            IndexError: If a row is out of range.
+        """
+        index = as_rows(rows, self.num_items)
+        sampler = self._sampler
+        if self._thinning is not None:
+            sampler = self._thinning.sampler(len(index), self.num_items)
+        wanted, place = np.unique(self.rows[index], return_inverse=True)
+        sampled = sampler.sample(wanted, self._seed)
+        values, observed = self.nodes.batch(sampled[0].nodes[len(wanted) :])
+        return Blocks(
+            {name: torch.from_numpy(array) for name, array in values.items()},
+            torch.from_numpy(observed),
+            tuple(_with_repeats(block, place, len(wanted)) for block in sampled),
+        )
+
+    def thinned(self, share: float, seed: int) -> LinkedFeatures:
+        """Return the table for training, in which items are seen with fewer neighbours.
+
+        For every epoch (as many items as there are) neighbours are drawn anew: a node keeps none of
+        them with probability `share / 2`, about 3 in 10 with the same, and else all.
+
+        Args:
+            share: The share of nodes that have their neighbours thinned, in [0, 1].
+            seed: Of all that is drawn.
+
+        Returns:
+            A table over the same arrays, whose blocks differ from call to call.
+
+        Raises:
+            ConfigError: If the share is out of range.
+        """
+        if not 0 <= share <= 1:
+            raise ConfigError(f"The share of thinned nodes is {share}; expected one from 0 to 1.")
+        made = copy.copy(self)
+        made._seed = None
+        made._sampler = NeighbourSampler(self.graph, self.fan_out, seed)
+        made._thinning = _Thinning(self, share, seed) if share > 0 else None
+        return made
+
+    @property
+    def numbers_an_item(self) -> int:
+        """How many numbers a batch holds an item, with what it hears if that is not little."""
+        own, width = sum(self.widths.values()), sum(self.nodes.widths.values())
+        if self.nodes.num_items * width <= SMALL:
+            return own
+        heard = 1.0
+        mean = len(self.graph.indices) / max(1, self.graph.num_nodes)
+        for most in self.fan_out:
+            heard *= mean if most is None else min(mean, most)
+        return own + round(min(heard, self.nodes.num_items) * width)
+
+    def _derived(self, table: FeatureTable, rows: NDArray[Any] | None = None) -> FeatureTable:
+        made = copy.copy(self)
+        FeatureTable.__init__(made, table._sources, table.observed)
+        if rows is not None:
+            made.rows = self.rows[rows]
+        return made
+
+    def _check(self) -> None:
+        known = self.nodes.num_items
+        others = self.graph.indices[~self.graph.is_loop()]
+        strange = [name for name in self.nodes.names if name not in self]
+        if strange or not self.nodes.names:
+            raise FeatureError(
+                f"Nodes hear {', '.join(self.nodes.names) or 'nothing'} of each other; expected "
+                f"modalities of the items: {', '.join(self.names)}."
+            )
+        if len(self.rows) != self.num_items:
+            raise FeatureError(
+                f"Got rows of {len(self.rows)} items; expected {self.num_items}, one an item."
+            )
+        if len(self.rows) and not 0 <= self.rows.min() <= self.rows.max() < self.graph.num_nodes:
+            raise FeatureError(
+                f"Items have rows from {self.rows.min()} to {self.rows.max()}; the graph has "
+                f"{self.graph.num_nodes}."
+            )
+        if len(others) and others.max() >= known:
+            raise FeatureError(
+                f"The graph has a node that hears node {others.max()}, but only {known} have "
+                "features; give the features of all nodes that are heard."
+            )
+
+
+class _Thinning:
+    """A graph that is thinned anew each time that all items have been read."""
+
+    def __init__(self, table: LinkedFeatures, share: float, seed: int) -> None:
+        self._graph, self._fan_out = table.graph, table.fan_out
+        self._shares = (share / 2, share / 2, 1 - share)
+        self._rng = np.random.default_rng(seed)
+        self._left = 0
+        self._sampler: NeighbourSampler | None = None
+
+    def sampler(self, num_read: int, num_items: int) -> NeighbourSampler:
+        """Return what samples for the next items."""
+        if self._sampler is None or self._left <= 0:
+            fewer = thin(self._graph, self._rng, densities=DENSITIES, shares=self._shares).graph
+            seed = int(self._rng.integers(2**62))
+            self._sampler = NeighbourSampler(fewer, self._fan_out, seed)
+            self._left = num_items
+        self._left -= num_read
+        return self._sampler
+
+
+def _with_repeats(block: Block, place: Int64, num_wanted: int) -> AttentionGraph:
+    """Return a block's graph with a row and a column for each item in place of each wanted node.
+
+    Items may be repeated: every one is a node of its own, which hears itself where it has a
+    self-loop.
+    """
+    count = len(place)
+    old_rows = np.concatenate([place, np.arange(num_wanted, block.num_targets)])
+    first = np.empty(num_wanted, dtype=np.int64)
+    first[place[::-1]] = np.arange(count)[::-1]
+    num_others = len(block.nodes) - num_wanted
+    columns = np.concatenate([first, np.arange(count, count + num_others)])
+    indptr, edges = edges_of_rows(block.indptr, old_rows)
+    rows = np.repeat(np.arange(len(old_rows)), np.diff(indptr))
+    heard = block.indices[edges]
+    indices = np.where(heard == old_rows[rows], rows, columns[heard])
+    return AttentionGraph(indptr, indices, count + num_others, check=False)
