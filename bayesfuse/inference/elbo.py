@@ -21,6 +21,7 @@ from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 from torch.distributions import kl_divergence
 
+from bayesfuse.data.blocks import Blocks
 from bayesfuse.errors import ConfigError, unknown_option
 from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.lifting import LiftedModule
@@ -106,7 +107,8 @@ class MultiLabelModel:
     Pyro scales the minibatch's log-likelihood to the `num_items` of the training set.
 
     Args:
-        lifted: The lifted network: `(inputs, observed) -> logits`, items x labels.
+        lifted: The lifted network: `(inputs, observed) -> logits`, items x labels; with a third
+            argument `blocks`, if items hear others.
         num_items: N, the number of training items.
     """
 
@@ -119,11 +121,13 @@ class MultiLabelModel:
         inputs: dict[str, Tensor],
         observed: Tensor,
         labels: Tensor | None = None,
+        blocks: Blocks | None = None,
         *,
         beta: float = 1.0,
     ) -> Tensor:
         """Draw weights, then the labels at the site `y`; return the logits, items x labels."""
-        logits: Tensor = self.lifted(inputs, observed, beta=beta)
+        linked = () if blocks is None else (blocks,)
+        logits: Tensor = self.lifted(inputs, observed, *linked, beta=beta)
         num_items, num_labels = logits.shape
         # only the number of rows in `subsample` counts: the batch holds these rows already
         rows = torch.arange(num_items, device=logits.device)
@@ -158,7 +162,13 @@ class Objective:
 
     @with_local_params
     def loss(
-        self, inputs: dict[str, Tensor], observed: Tensor, labels: Tensor, *, beta: float = 1.0
+        self,
+        inputs: dict[str, Tensor],
+        observed: Tensor,
+        labels: Tensor,
+        blocks: Blocks | None = None,
+        *,
+        beta: float = 1.0,
     ) -> Tensor:
         """Return −ELBO / N of a minibatch, a scalar with gradients, in nats an item.
 
@@ -166,11 +176,12 @@ class Objective:
             inputs: Modality to values, items x features.
             observed: items x modalities, bool.
             labels: items x labels, 0 or 1.
+            blocks: Whom the items hear, if there is a graph.
             beta: β_t, what the KL counts for.
         """
         self._elbo.nlls = []
         total: Tensor = self._elbo.differentiable_loss(
-            self.model, self.guide, inputs, observed, labels, beta=max(beta, MIN_BETA)
+            self.model, self.guide, inputs, observed, labels, blocks, beta=max(beta, MIN_BETA)
         )
         return total / self.model.num_items
 

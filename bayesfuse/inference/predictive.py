@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor, nn
 
-from bayesfuse.data.batches import Batches
+from bayesfuse.data.batches import Batch, Batches
 from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.local_params import with_local_params
@@ -29,13 +30,18 @@ as often, in the last bit or two of float32."""
 DEFAULT_MEMORY_BUDGET = 512 * 2**20
 """Bytes that the draws of one chunk of items may take."""
 
+HEARD_AT_ONCE = 16
+"""Draws for which what items hear of each other is worked out in one call."""
+
 
 class PosteriorPredictive:
     r"""Draws p^(s)_ic = σ(logit_ic(θ^(s), φ)) with θ^(s) from the guide.
 
     Args:
         network: `(inputs, observed) -> logits`, items x labels; with a buffer `fixed_logit` for
-            the labels that training could say nothing about, if it has any.
+            the labels that training could say nothing about, if it has any. If items hear others:
+            with further arguments `blocks` and `heard`, and a method `hear_draws` (see
+            `bayesfuse.models.network.FusionNetwork`).
         lifted: The network lifted; None for a deterministic network, of which all draws agree.
         guide: The guide of `lifted`.
         num_items: N, the number of training items behind the base rate of a fixed label.
@@ -74,7 +80,7 @@ class PosteriorPredictive:
         if self.lifted is None:
             draws = 1
         num_labels = self.network.get_buffer("fixed_logit").shape[0]
-        width = sum(batches.features.widths.values()) + 4 * self._hidden()
+        width = batches.features.numbers_an_item + 4 * self._hidden()
         an_item = 4 * (draws * num_labels + width)
         chunk = int(max(LANES, memory_budget // max(1, an_item) // LANES * LANES))
         cached = self._cache(draws, memory_budget) if chunk < len(batches) else None
@@ -82,9 +88,7 @@ class PosteriorPredictive:
         for batch in batches.in_order(chunk):
             found = np.empty((draws, len(batch.observed), num_labels), np.float32)
             with self._evaluating():
-                for draw in range(draws):
-                    weights = cached[draw] if cached is not None else self._weights(draw)
-                    logits = self._logits(weights, batch.inputs, batch.observed)
+                for draw, logits in enumerate(self._logits_of_draws(batch, draws, cached)):
                     found[draw] = torch.sigmoid(logits.float()).cpu().numpy()
             for label, rates in base_rates.items():
                 found[:, :, label] = rates[:, None]
@@ -122,17 +126,42 @@ class PosteriorPredictive:
             values = self.guide()
         return {site.name: values[site.name] for site in self.lifted.sites}
 
+    def _logits_of_draws(
+        self, batch: Batch, draws: int, cached: list[dict[str, Tensor]] | None
+    ) -> Iterator[Tensor]:
+        """Yield the logits of each draw, `items x labels`."""
+        together = 1 if batch.blocks is None else HEARD_AT_ONCE
+        for start in range(0, draws, together):
+            numbers = range(start, min(start + together, draws))
+            weights = [cached[n] if cached is not None else self._weights(n) for n in numbers]
+            heard = self._heard(weights, batch)
+            for place, draw in enumerate(weights):
+                yield self._logits(draw, batch, None if heard is None else heard[place])
+
     @torch.no_grad()
-    def _logits(
-        self, weights: dict[str, Tensor], inputs: dict[str, Tensor], observed: Tensor
-    ) -> Tensor:
-        mixed = self.precision != torch.float32
-        with torch.autocast(observed.device.type, dtype=self.precision, enabled=mixed):
+    def _heard(self, weights: list[dict[str, Tensor]], batch: Batch) -> Tensor | None:
+        """Return what items hear under some draws, `draws x items x features`; None if nothing."""
+        if batch.blocks is None:
+            return None
+        network: Any = self.network
+        with self._mixed(batch.observed.device):
+            heard: Tensor = network.hear_draws(weights, batch.inputs, batch.observed, batch.blocks)
+        return heard
+
+    @torch.no_grad()
+    def _logits(self, weights: dict[str, Tensor], batch: Batch, heard: Tensor | None) -> Tensor:
+        linked = () if heard is None else (batch.blocks, heard)
+        with self._mixed(batch.observed.device):
             if self.lifted is None:
-                logits: Tensor = self.network(inputs, observed)
+                logits: Tensor = self.network(batch.inputs, batch.observed, *linked)
             else:
-                logits = self.lifted.run(weights, inputs, observed)
+                logits = self.lifted.run(weights, batch.inputs, batch.observed, *linked)
         return logits
+
+    def _mixed(self, device: torch.device) -> torch.autocast:
+        """Return a context in which products have the precision that was asked for."""
+        mixed = self.precision != torch.float32
+        return torch.autocast(device.type, dtype=self.precision, enabled=mixed)
 
     def _base_rate_draws(self, draws: int) -> dict[int, NDArray[np.float32]]:
         """Return draws of the base rate of each fixed label: label -> `draws`.

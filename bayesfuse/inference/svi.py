@@ -40,7 +40,8 @@ class SVI:
     """Trains a network whose chosen parts have a posterior, in place.
 
     Args:
-        network: `(inputs, observed) -> logits`.
+        network: `(inputs, observed) -> logits`; with a third argument `blocks`, if items hear
+            others.
         lifted: The same network lifted, or None to train it deterministically (`elbo="none"`).
         guide: The guide of `lifted`.
         settings: How.
@@ -193,7 +194,8 @@ class TrainingRun:
             if self.front is not None:
                 batch = batch._replace(inputs=self.front(batch.inputs))
             if self.objective is None:
-                logits = self.network(batch.inputs, observed).float()
+                linked = () if batch.blocks is None else (batch.blocks,)
+                logits = self.network(batch.inputs, observed, *linked).float()
                 loss = _bce(logits, labels)
                 nll = loss.detach()
             else:
@@ -212,14 +214,15 @@ class TrainingRun:
 
     def loss(self, objective: Objective, batch: Batch, beta: float) -> Tensor:
         """Return the loss; Pyro checks supports and shapes on the first step, and only there."""
-        assert batch.labels is not None
+        inputs, observed, labels, blocks = batch
+        assert labels is not None
         try:
             with pyro.validation_enabled(self.step == 0):
-                return objective.loss(batch.inputs, batch.observed, batch.labels, beta=beta)
+                return objective.loss(inputs, observed, labels, blocks, beta=beta)
         except ValueError:
             # its checks refuse a NaN first, in words about distributions: `diagnosis` knows more
             with pyro.validation_enabled(False):
-                loss = objective.loss(batch.inputs, batch.observed, batch.labels, beta=beta)
+                loss = objective.loss(inputs, observed, labels, blocks, beta=beta)
             if math.isfinite(loss.detach()):
                 raise
             return loss

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
-from bayesfuse.errors import ConfigError, unknown_option
+from bayesfuse.data.blocks import Blocks
+from bayesfuse.errors import ConfigError, FeatureError, unknown_option
 from bayesfuse.models.classifier import CLASSIFIERS
 from bayesfuse.models.fusion import FUSIONS
+from bayesfuse.models.graph_attention import GraphAttention
+from bayesfuse.models.graph_branch import GRAPH, GraphSettings, build_gat, node_features
 from bayesfuse.models.standardise import Standardise
 
 
@@ -21,10 +24,13 @@ class FusionNetwork(nn.Module):
     .. math:: \text{logit}_{ic} = f_{\text{classifier}}(
         f_{\text{fusion}}(f_{\text{standardise}}(x_i), \text{observed}_i))_c
 
+    With a graph, what an item hears of its neighbours enters the fusion as one more modality,
+    `graph`, which is observed of every item.
+
     It is a plain module: it draws nothing at random but dropout in training mode, works under
     `torch.func.functional_call` and, in evaluation mode, under `torch.func.vmap` over stacked
     parameters. Its children `standardise`, `fusion` and `classifier` give the parameters their
-    names, such as `fusion.text.weight`.
+    names, such as `fusion.text.weight`; so does `gat`, the layers of graph attention, if any.
 
     Args:
         widths: Modality to its number of features, in the order of `observed`'s columns.
@@ -35,10 +41,12 @@ class FusionNetwork(nn.Module):
         classifier_hidden: Units of the maxout layer (`maxout` only).
         pieces: Linear pieces of a maxout unit (`maxout` only).
         dropout: Probability in [0, 1) of dropping an input of a classifier's layer in training.
+        graph: How items hear their neighbours; None for a network without a graph.
 
     Attributes:
-        names: The modalities, in order.
+        names: The modalities, in order, without `graph`.
         num_labels: Number of labels.
+        gat: The layers of graph attention, or None.
         fixed_logit: Buffer, `labels`: a constant logit, or NaN where the logit is learned.
 
     Raises:
@@ -65,6 +73,7 @@ class FusionNetwork(nn.Module):
         classifier_hidden: int = 256,
         pieces: int = 2,
         dropout: float = 0.5,
+        graph: GraphSettings | None = None,
     ) -> None:
         super().__init__()
         if fusion not in FUSIONS:
@@ -74,7 +83,12 @@ class FusionNetwork(nn.Module):
         self.names = tuple(widths)
         self.num_labels = num_labels
         self.standardise = Standardise(widths)
-        self.fusion = FUSIONS[fusion](widths, hidden)
+        self.graph, self.gat = graph, None
+        joined = dict(widths)
+        if graph is not None:
+            self.gat = build_gat(graph, widths)
+            joined[GRAPH] = self.gat.out_features
+        self.fusion = FUSIONS[fusion](joined, hidden)
         self.classifier = CLASSIFIERS[classifier].from_options(
             self.fusion.out_features,
             num_labels,
@@ -84,23 +98,85 @@ class FusionNetwork(nn.Module):
         )
         self.register_buffer("fixed_logit", torch.full((num_labels,), torch.nan))
 
-    def forward(self, inputs: Mapping[str, Tensor], observed: Tensor) -> Tensor:
+    def forward(
+        self,
+        inputs: Mapping[str, Tensor],
+        observed: Tensor,
+        blocks: Blocks | None = None,
+        heard: Tensor | None = None,
+    ) -> Tensor:
         """Return the logit of every label for every item.
 
         Args:
             inputs: Modality to its features, each `items x features`.
             observed: Boolean, `items x modalities`, columns in the order of `names`; where it is
                 False the features change nothing, whatever they hold.
+            blocks: Whom the items hear; for a network with a graph, and no other.
+            heard: What they hear, `items x gat.out_features`, where that is known already (see
+                `hear_draws`).
 
         Returns:
             Logits, `items x labels`.
 
         Raises:
-            FeatureError: If names or shapes are not those of `widths`.
+            FeatureError: If names or shapes are not those of `widths`, or there are blocks for a
+                network without a graph, or none for one with it.
         """
-        fused = self.fusion(self.standardise(inputs, observed), observed)
+        standardised = self.standardise(inputs, observed)
+        if self.gat is not None or blocks is not None:
+            gat, blocks = self._hearing(blocks)
+            if heard is None:
+                nodes = self._nodes(standardised, blocks)
+                heard = gat(nodes, blocks.graphs)
+            standardised[GRAPH] = heard
+            observed = torch.cat([observed, observed.new_ones(len(observed), 1)], dim=1)
+        fused = self.fusion(standardised, observed)
         logits: Tensor = self.classifier(fused)
         return torch.where(self.fixed_logit.isnan(), logits, self.fixed_logit)
+
+    def hear_draws(
+        self,
+        weights: Sequence[Mapping[str, Tensor]],
+        inputs: Mapping[str, Tensor],
+        observed: Tensor,
+        blocks: Blocks,
+    ) -> Tensor:
+        """Return what the items hear under several draws of the weights, in one batched call.
+
+        Args:
+            weights: For each draw, parameter name (`gat.0.weight`) to its value; those of other
+                parts count for nothing here.
+            inputs: See `forward`.
+            observed: See `forward`.
+            blocks: See `forward`.
+
+        Returns:
+            `draws x items x gat.out_features`.
+
+        Raises:
+            FeatureError: See `forward`.
+        """
+        gat, blocks = self._hearing(blocks)
+        nodes = self._nodes(self.standardise(inputs, observed), blocks)
+        random = [name for name in weights[0] if name.startswith("gat.")]
+        if not random:
+            heard: Tensor = gat(nodes, blocks.graphs)
+            return heard.expand(len(weights), *heard.shape)
+        draws = {n.removeprefix("gat."): torch.stack([w[n] for w in weights]) for n in random}
+        return gat.forward_draws(draws, nodes, blocks.graphs)
+
+    def _hearing(self, blocks: Blocks | None) -> tuple[GraphAttention, Blocks]:
+        if self.gat is None or blocks is None:
+            got, expected = ("no graph", "one") if blocks is None else ("a graph", "none")
+            raise FeatureError(
+                f"The items come with {got}; the network expects {expected}. Is it the network "
+                "that was fitted on items such as these?"
+            )
+        return self.gat, blocks
+
+    def _nodes(self, standardised: Mapping[str, Tensor], blocks: Blocks) -> Tensor:
+        assert self.graph is not None
+        return node_features(self.standardise, self.graph.features, standardised, blocks)
 
     def set_label_counts(self, positives: Tensor, num_items: int) -> None:
         r"""Start every label at its base rate, and fix those that training can say nothing about.

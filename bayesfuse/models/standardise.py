@@ -57,15 +57,23 @@ class Standardise(nn.Module):
         """
         check_inputs(inputs, observed, self.widths)
         return {
-            name: torch.where(
-                observed[:, column, None],
-                (inputs[name] - self.loc.get_buffer(name))
-                / self.scale.get_buffer(name)
-                * self.gain.get_buffer(name),
-                0.0,
-            )
+            name: self.one(name, inputs[name], observed[:, column])
             for column, name in enumerate(self.widths)
         }
+
+    def one(self, name: str, values: Tensor, observed: Tensor) -> Tensor:
+        """Standardise one modality of any items.
+
+        Args:
+            name: The modality.
+            values: Its features, `items x features`.
+            observed: Boolean, `items`.
+
+        Returns:
+            `items x features`, 0 where not observed.
+        """
+        moved = (values - self.loc.get_buffer(name)) / self.scale.get_buffer(name)
+        return torch.where(observed[:, None], moved * self.gain.get_buffer(name), 0.0)
 
     def set_statistics(self, name: str, loc: Tensor, scale: Tensor) -> None:
         """Set the location and scale of a modality's features, as measured on training items.

@@ -1,0 +1,121 @@
+"""The graph as one more modality: which features nodes have, and how they hear each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bayesfuse.data.blocks import Blocks
+from bayesfuse.errors import ConfigError, FeatureError, unknown_option
+from bayesfuse.models.graph_attention import GraphAttention
+from bayesfuse.models.standardise import Standardise
+
+GRAPH = "graph"
+"""What the modality of what an item hears is called."""
+
+
+@dataclass(frozen=True)
+class GraphSettings:
+    """How items hear their neighbours.
+
+    Attributes:
+        features: The modalities that make up a node's features.
+        layers: Number of layers of graph attention.
+        heads: Heads of each.
+        width: Features of a head.
+        feature_dropout: Probability in [0, 1) of dropping a feature of a node in training.
+        attention_dropout: Probability in [0, 1) of dropping an edge for a head in training.
+        version: `v1` (GAT) or `v2` (GATv2).
+        backend: `torch` or `dgl`.
+    """
+
+    features: tuple[str, ...] = ("image",)
+    layers: int = 1
+    heads: int = 4
+    width: int = 32
+    feature_dropout: float = 0.0
+    attention_dropout: float = 0.0
+    version: str = "v1"
+    backend: str = "torch"
+
+
+def build_gat(settings: GraphSettings, widths: Mapping[str, int]) -> GraphAttention:
+    """Return the layers of graph attention of a network.
+
+    There are residuals where there is more than one layer. A single one has none: what a node
+    would add of itself, the fusion has already.
+
+    Args:
+        settings: How.
+        widths: Modality to its number of features, of the network.
+
+    Raises:
+        ConfigError: If a modality is unknown, comes twice or has the graph's own name, or a
+            number is out of range.
+        MissingExtraError: If the backend is not installed.
+    """
+    if GRAPH in widths:
+        raise ConfigError(
+            f'There is a modality "{GRAPH}", which is what the network calls what an item hears '
+            f'of its neighbours; rename that modality, for example to "{GRAPH}_".'
+        )
+    features = settings.features
+    for name in features:
+        if name not in widths:
+            raise ConfigError(unknown_option("modality for the graph's nodes", name, widths))
+    if not features or len(set(features)) < len(features):
+        raise ConfigError(
+            f"The graph's nodes have the modalities {', '.join(features) or 'none'}; expected at "
+            "least one, each once."
+        )
+    return GraphAttention(
+        sum(widths[name] for name in features),
+        layers=settings.layers,
+        heads=settings.heads,
+        width=settings.width,
+        residual=settings.layers > 1,
+        version=settings.version,
+        feature_dropout=settings.feature_dropout,
+        attention_dropout=settings.attention_dropout,
+        backend=settings.backend,
+    )
+
+
+def node_features(
+    standardise: Standardise,
+    features: Sequence[str],
+    items: Mapping[str, Tensor],
+    blocks: Blocks,
+) -> Tensor:
+    """Return the features of the nodes of a batch: its items, then the others.
+
+    Args:
+        standardise: The network's own.
+        features: The modalities that make them up.
+        items: Modality to standardised features of the items, each `items x features`.
+        blocks: The others.
+
+    Returns:
+        `nodes x features`, 0 where a modality is not observed.
+
+    Raises:
+        FeatureError: If the modalities of the others, or their widths, are not those.
+    """
+    widths = {name: standardise.widths[name] for name in features}
+    got = {name: values.shape[-1] for name, values in blocks.inputs.items()}
+    if got != widths or blocks.observed.shape[1] != len(got):
+        told, wanted = (", ".join(f"{n} ({w})" for n, w in all_.items()) for all_ in (got, widths))
+        raise FeatureError(
+            f"The neighbours have the modalities {told or 'none'}; expected {wanted}, each with "
+            "its number of features."
+        )
+    columns = {name: column for column, name in enumerate(blocks.inputs)}
+    parts = []
+    for name in features:
+        seen = blocks.observed[:, columns[name]]
+        others = standardise.one(name, blocks.inputs[name], seen)
+        parts.append(torch.cat([items[name], others.to(items[name].dtype)]))
+    return torch.cat(parts, dim=1)

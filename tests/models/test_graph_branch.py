@@ -1,0 +1,184 @@
+"""The graph as a modality: node features, and the network that hears its neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bayesfuse.data.batches import Batch, Batches
+from bayesfuse.data.blocks import Blocks
+from bayesfuse.data.features import FeatureTable
+from bayesfuse.errors import ConfigError, FeatureError
+from bayesfuse.graph.attention_graph import AttentionGraph
+from bayesfuse.graph.csr import Adjacency
+from bayesfuse.graph.linked_features import LinkedFeatures
+from bayesfuse.models.graph_branch import GraphSettings, build_gat
+from bayesfuse.models.network import FusionNetwork
+
+WIDTHS = {"text": 3, "image": 2}
+# 0 hears 1 and 2, 1 hears 0, 2 hears 0, 3 is isolated
+GRAPH = Adjacency(np.array([0, 2, 3, 4, 5]), np.array([1, 2, 0, 0, 3]))
+
+
+def build(layers: int = 1, features: tuple[str, ...] = ("image",), **options) -> FusionNetwork:
+    torch.manual_seed(0)
+    graph = GraphSettings(features, layers=layers, heads=2, width=3, **options)
+    network = FusionNetwork(WIDTHS, 5, hidden=6, classifier_hidden=4, graph=graph)
+    network.standardise.set_statistics("image", torch.ones(2), torch.full((2,), 2.0))
+    network.standardise.set_gain("image", 3.0)
+    return network.eval()
+
+
+def table(
+    observed=(True, True, True, True), values=None, layers: int = 1, features=("image",)
+) -> LinkedFeatures:
+    rng = np.random.default_rng(0)
+    drawn = {"text": rng.normal(size=(4, 3)), "image": rng.normal(size=(4, 2))}
+    items = FeatureTable.from_arrays({**drawn, **(values or {})}, {"image": np.array(observed)})
+    return LinkedFeatures(items, items.select(features), GRAPH, fan_out=[None] * layers)
+
+
+def read(linked: LinkedFeatures, rows: list[int]) -> Batch:
+    return Batches(linked).read(np.array(rows))
+
+
+def logits(network: FusionNetwork, linked: LinkedFeatures, rows: list[int]) -> torch.Tensor:
+    batch = read(linked, rows)
+    found: torch.Tensor = network(batch.inputs, batch.observed, batch.blocks)
+    return found.detach()
+
+
+def test_the_sites_are_named_after_the_graph():
+    names = dict(build().named_parameters())
+    shapes = {n: tuple(p.shape) for n, p in names.items() if n.startswith("gat.")}
+    assert shapes == {
+        "gat.0.weight": (6, 2),
+        "gat.0.attn_src": (2, 3),
+        "gat.0.attn_dst": (2, 3),
+        "gat.0.bias": (6,),
+    }
+    assert names["fusion.graph.weight"].shape == (6, 6)
+    assert "gat.1.residual.weight" not in dict(build(1).named_parameters())
+    assert "gat.0.residual.weight" in dict(build(2).named_parameters())
+
+
+def test_without_a_graph_nothing_is_new():
+    torch.manual_seed(0)
+    network = FusionNetwork(WIDTHS, 5)
+    assert network.gat is None
+    assert not [n for n in network.state_dict() if n.startswith("gat") or "graph" in n]
+
+
+@pytest.mark.parametrize("features", [("image",), ("text",), ("text", "image"), ("image", "text")])
+def test_what_is_heard_enters_the_fusion_beside_the_raw_modalities(features):
+    network, linked = build(features=features), table(features=features)
+    batch = read(linked, [0, 1, 2, 3])
+    standardised = network.standardise(batch.inputs, batch.observed)
+    nodes = torch.cat([standardised[name] for name in features], dim=1)
+    heard = network.gat(nodes, AttentionGraph.of(GRAPH))
+    seen = torch.cat([batch.observed, torch.ones(4, 1, dtype=torch.bool)], dim=1)
+    expected = network.classifier(network.fusion({**standardised, "graph": heard}, seen))
+    torch.testing.assert_close(logits(network, linked, [0, 1, 2, 3]), expected)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("rows", [[0], [2, 0], [3, 1], [0, 0, 3]], ids=str)
+def test_an_item_does_not_depend_on_who_else_is_in_the_batch(layers, rows):
+    network, linked = build(layers), table(layers=layers)
+    together = logits(network, linked, [0, 1, 2, 3])
+    torch.testing.assert_close(logits(network, linked, rows), together[rows])
+
+
+def test_a_neighbour_is_heard_and_a_stranger_is_not():
+    network = build()
+    before = logits(network, table(), [0, 3])
+    image = np.random.default_rng(0).normal(size=(7, 2))[:4]
+    moved = table().batch(slice(None))[0]["image"].copy()
+    moved[1] += 5 * image[1]
+    after = logits(network, table(values={"image": moved}), [0, 3])
+    assert not torch.allclose(before[0], after[0], atol=1e-4)
+    assert torch.equal(before[1], after[1])
+
+
+def test_a_modality_that_a_neighbour_lacks_is_zero_whatever_is_stored():
+    network = build()
+    hidden = (True, False, True, True)
+    wild = table().batch(slice(None))[0]["image"].copy()
+    wild[1] = 1e30
+    first = logits(network, table(hidden), [0])
+    assert torch.equal(first, logits(network, table(hidden, {"image": wild}), [0]))
+    assert torch.isfinite(first).all()
+    assert not torch.allclose(first, logits(network, table(), [0]), atol=1e-4)
+
+
+def test_a_modality_that_is_hidden_of_an_item_is_hidden_of_its_node_too():
+    network, linked = build(), table()
+    batch = read(linked, [3])
+    hidden = torch.tensor([[True, False]])
+    moved = {**batch.inputs, "image": batch.inputs["image"] + 9}
+    torch.testing.assert_close(
+        network(batch.inputs, hidden, batch.blocks), network(moved, hidden, batch.blocks)
+    )
+    seen = torch.ones(1, 2, dtype=torch.bool)
+    assert not torch.allclose(
+        network(batch.inputs, seen, batch.blocks), network(moved, seen, batch.blocks), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("backend", ["torch", "dgl"])
+def test_draws_in_one_call_are_draws_one_by_one(backend):
+    if backend == "dgl":
+        pytest.importorskip("dgl")
+    network = build(2, backend=backend)
+    batch = read(table(layers=2), [0, 3])
+    assert batch.blocks is not None
+    generator = torch.Generator().manual_seed(1)
+    draws = [
+        {n: torch.randn(p.shape, generator=generator) for n, p in network.named_parameters()}
+        for _ in range(3)
+    ]
+    heard = network.hear_draws(draws, batch.inputs, batch.observed, batch.blocks)
+    assert heard.shape == (3, 2, 6)
+    for draw, found in zip(draws, heard, strict=True):
+        one = torch.func.functional_call(
+            network, draw, (batch.inputs, batch.observed, batch.blocks, found)
+        )
+        other = torch.func.functional_call(
+            network, draw, (batch.inputs, batch.observed, batch.blocks)
+        )
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    only_fusion = [{n: w for n, w in draw.items() if n.startswith("fusion")} for draw in draws]
+    same = network.hear_draws(only_fusion, batch.inputs, batch.observed, batch.blocks)
+    assert same.shape == (3, 2, 6)
+    assert torch.equal(same[0], same[2])
+
+
+def test_blocks_and_networks_that_do_not_fit():
+    linked, plain = table(), FusionNetwork(WIDTHS, 5).eval()
+    batch = read(linked, [0])
+    with pytest.raises(FeatureError, match=r"come with no graph; the network expects one"):
+        build()(batch.inputs, batch.observed)
+    with pytest.raises(FeatureError, match=r"come with a graph; the network expects none"):
+        plain(batch.inputs, batch.observed, batch.blocks)
+    with pytest.raises(FeatureError, match=r"have the modalities image \(2\); expected text \(3\)"):
+        logits(build(features=("text",)), linked, [0])
+    assert batch.blocks is not None
+    blocks = Blocks({}, batch.blocks.observed, batch.blocks.graphs)
+    with pytest.raises(FeatureError, match=r"modalities none; expected image \(2\)"):
+        build()(batch.inputs, batch.observed, blocks)
+    with pytest.raises(ConfigError, match=r"Got 1 blocks for 2 layers"):
+        logits(build(2), linked, [0])
+
+
+def test_settings_that_do_not_fit():
+    with pytest.raises(ConfigError, match=r'"imge".*Did you mean "image"'):
+        build_gat(GraphSettings(("imge",)), WIDTHS)
+    with pytest.raises(ConfigError, match=r"modalities text, text; expected at least one, each"):
+        build_gat(GraphSettings(("text", "text")), WIDTHS)
+    with pytest.raises(ConfigError, match=r"modalities none; expected at least one"):
+        build_gat(GraphSettings(()), WIDTHS)
+    with pytest.raises(ConfigError, match=r'modality "graph".*rename'):
+        build_gat(GraphSettings(), {"graph": 3, "image": 2})
+    with pytest.raises(ConfigError, match=r"heads is 0"):
+        build_gat(GraphSettings(heads=0), WIDTHS)
