@@ -310,7 +310,9 @@ class TimmEncoder(Encoder):
         """Yield rows and vectors of batches; a GPU has its next batch before one is fetched."""
         device = self.resources.device
         precision = resolve_precision(self.precision_, device)
-        at_once = _AT_ONCE if torch.device(device).type == "cpu" else self.resources.batch_size
+        at_once = self.resources.batch_size
+        if torch.device(device).type == "cpu":
+            at_once = min(at_once, max(_AT_ONCE, torch.get_num_threads()))
         model: ImageModel | None = None
         before: tuple[NDArray[np.int64], Tensor] | None = None
         for batch in batches:
