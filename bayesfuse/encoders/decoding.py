@@ -198,7 +198,7 @@ class _Worker:
         self.size = preprocessing.input_size
         quiet = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
-            [get_executable() or sys.executable, "-c", _MAIN, json.dumps(sys.path)],
+            [get_executable() or sys.executable, "-c", _MAIN, json.dumps([*map(str, sys.path)])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
