@@ -7,8 +7,9 @@ from torch import Tensor
 
 from bayesfuse.graph.attention_graph import AttentionGraph
 
-CHUNK = 2**18
-"""Numbers of `edges x features` that a chunk holds on a CPU: what stays in a core's cache."""
+CHUNK = 2**20
+"""Numbers of `edges x features` that a chunk holds on a CPU: what stays in its cache, and no fewer,
+since all threads wait for each other at the end of each operation."""
 
 CHUNK_ELSEWHERE = 2**24
 """The same on other devices, which want much at once."""

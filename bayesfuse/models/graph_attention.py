@@ -16,8 +16,8 @@ from bayesfuse.models.graph_attention_layer import GraphAttentionLayer
 
 Graphs = AttentionGraph | Sequence[AttentionGraph]
 
-DRAWS_BUDGET = 2**30
-"""Bytes that the draws which run together may take."""
+DRAWS_BUDGET = 2**27
+"""Bytes that the draws which run together may take; with more, caches help less."""
 
 
 @final
@@ -150,7 +150,8 @@ class GraphAttention(nn.Module):
             for layer, block in self._pairs(graph)
         )
         together = max(1, memory_budget // (1 + features.element_size() * widest))
-        batched = vmap(one, randomness="different", chunk_size=together)
+        chunk_size = together if together < counts.pop() else None  # joining chunks is a copy
+        batched = vmap(one, randomness="different", chunk_size=chunk_size)
         return batched(dict(weights))
 
     @torch.no_grad()
