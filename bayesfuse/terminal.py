@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
-from bayesfuse.config import ELBOS, Config, FinetuneConfig, FitConfig
+from bayesfuse.config import ELBOS, Config, FinetuneConfig, FitConfig, GraphConfig
 from bayesfuse.errors import BayesfuseError
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ _ONLY_WITH: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("annealing", ("cyclical",), ("annealing_cycles",)),
     ("guide", ("lowrank",), ("rank",)),
     ("classifier", ("maxout",), ("classifier_hidden", "pieces")),
+    ("graph", ("people",), tuple(name for name in GraphConfig.model_fields if name != "graph")),
 )
 """Which setting, at which of its values, some other settings are for."""
 

@@ -15,6 +15,13 @@ from bayesfuse.config.encoding import (
     RunningConfig,
 )
 from bayesfuse.config.finetuning import FinetuneConfig
+from bayesfuse.config.graph import (
+    GRAPH_BACKENDS,
+    GRAPH_VERSIONS,
+    GRAPHS,
+    SELF_LOOPS,
+    GraphConfig,
+)
 from bayesfuse.config.model import (
     CLASSIFIERS,
     DECAYS,
@@ -36,6 +43,9 @@ __all__ = [
     "ELBOS",
     "ENCODER_PRECISIONS",
     "FUSIONS",
+    "GRAPHS",
+    "GRAPH_BACKENDS",
+    "GRAPH_VERSIONS",
     "GUIDES",
     "LONG_TEXTS",
     "POOLINGS",
@@ -43,6 +53,7 @@ __all__ = [
     "PRESETS",
     "PRIORS",
     "SCHEDULES",
+    "SELF_LOOPS",
     "SPLITS",
     "CatalogConfig",
     "Config",
@@ -50,6 +61,7 @@ __all__ = [
     "EncoderConfig",
     "FinetuneConfig",
     "FitConfig",
+    "GraphConfig",
     "ModelConfig",
     "PredictConfig",
     "RunningConfig",

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from bayesfuse.config.base import Config, Device, Names, Positive, one_of, scale_of
+from bayesfuse.config.graph import GraphConfig
 
 FUSIONS = ("concat", "gmu", "mixing")
 CLASSIFIERS = ("linear", "maxout")
@@ -34,8 +35,8 @@ InitScale = Annotated[
 _INIT_SCALE: dict[str, float | str] = {"fusion.absent.*": "prior", "*": 0.003}
 
 
-class ModelConfig(Config):
-    """What is fitted and how: the hyper-parameters of `FusionClassifier`."""
+class NetworkConfig(Config):
+    """The network, its posterior and their training."""
 
     fusion: Annotated[str, one_of("fusion rule", FUSIONS)] = Field(
         "gmu", description="Fusion rule: concat, gmu or mixing."
@@ -55,7 +56,11 @@ class ModelConfig(Config):
         description="Norm of an item's standardised features: a number, PATTERN=NORM,... by "
         "modality, or none for one standard deviation a feature.",
     )
-    parts: Names = Field(("fusion",), description="Parts of the network with random weights.")
+    parts: Names | None = Field(
+        None,
+        description="Parts of the network with random weights; fusion (and gat, with a graph) if "
+        "left out.",
+    )
     prior: Annotated[str, one_of("prior", PRIORS)] = Field(
         "laplace", description="Prior of the random weights: laplace, normal or horseshoe."
     )
@@ -121,3 +126,14 @@ class ModelConfig(Config):
     precision: Annotated[str, one_of("precision", PRECISIONS)] = Field(
         "auto", description="Of the network's products: float32, bfloat16, or auto by device."
     )
+
+
+class ModelConfig(GraphConfig, NetworkConfig):
+    """What is fitted and how: the hyper-parameters of `FusionClassifier`."""
+
+    @property
+    def random_parts(self) -> tuple[str, ...]:
+        """The parts of the network with random weights."""
+        if self.parts is not None:
+            return self.parts
+        return ("fusion",) if self.graph == "none" else ("fusion", "gat")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +21,7 @@ from bayesfuse.errors import ConfigError, FeatureError
 from bayesfuse.estimator import inputs
 from bayesfuse.estimator.finetuning import Finetuning
 from bayesfuse.estimator.inputs import Labels, TrainingData
+from bayesfuse.estimator.links import Links, check_linked
 from bayesfuse.estimator.model import (
     build_model,
     choose_device,
@@ -33,6 +35,7 @@ from bayesfuse.estimator.training_data import catalog_data, hold_out
 from bayesfuse.evaluation import metrics
 from bayesfuse.evaluation.thresholds import best_thresholds, decide
 from bayesfuse.evaluation.uncertainty import Predictive, summarise
+from bayesfuse.graph.linked_features import LinkedFeatures
 from bayesfuse.inference.history import Epoch, Step, SVIResult, Validation
 from bayesfuse.inference.predictive import DEFAULT_MEMORY_BUDGET, LANES, PosteriorPredictive
 from bayesfuse.inference.svi import SVI
@@ -59,6 +62,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         thresholds_: Thresholds that maximise F1 a label on the validation items, `labels`; 0.5
             where there were none.
         label_counts_: Training items with each label, `labels`.
+        links_: Whom items hear (`bayesfuse.estimator.links.Links`); None without a graph of people.
         n_features_in_: Columns of X, if X was an array.
 
     Example:
@@ -104,7 +108,9 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         config = self.config_ = self.config()
         for name in ("columns_", "n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)  # of an earlier fit, perhaps on another kind of X
+        self.links_: Links | None = None
         data = self._training_data(X, y, validation, config)
+        check_linked(data.train, config)
         widths = data.train.widths
         num_items = data.train.num_items
         self.model_ = build_model(widths, len(self.label_names_), num_items, config)
@@ -116,9 +122,12 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             config.feature_norm,
         )
         device = choose_device(config.device)
-        train = Batches(data.train, data.train_labels, device)
+        features = data.train
+        if isinstance(features, LinkedFeatures):
+            features = features.thinned(config.neighbour_thinning, config.seed)
+        train = Batches(features, data.train_labels, device)
         if finetuning is not None:
-            train = finetuning.train_batches(data.train, data.train_labels, device)
+            train = finetuning.train_batches(features, data.train_labels, device)
         val = None if data.val is None else Batches(data.val, data.val_labels, device)
         predictive = self._predictive(config.seed)
         svi = SVI(
@@ -244,6 +253,15 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         """
         return load_run(cls, Path(path), device)
 
+    def link(self, catalog: Catalog) -> Catalog:
+        """Return a catalogue whose items hear those of the fit that share their people.
+
+        `predict_proba` and its like do so by themselves; here are the warnings, too. Without a
+        graph the catalogue comes back as it is. See `bayesfuse.estimator.links.Links.link`.
+        """
+        check_is_fitted(self)
+        return catalog if self.links_ is None else self.links_.link(catalog)
+
     def _training_data(
         self, X: Any, y: Any, validation: tuple[Any, Any] | None, config: ModelConfig
     ) -> TrainingData:
@@ -254,6 +272,9 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
                 )
             self._refuse_modalities()
             self._set_labels(Labels(X.labels, X.label_names))
+            if config.graph != "none" and X.features.names:
+                self.links_ = Links.of_catalog(X, config)
+                X = dataclasses.replace(X, features=self.links_.training(X.features))
             return catalog_data(X)
         table: FeatureTable
         if inputs.is_table(X):
@@ -298,7 +319,8 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
     def _read(self, X: Any) -> FeatureTable:
         """Return the features of items that are not the training items."""
         if inputs.is_table(X):
-            return inputs.as_table(X)
+            X = self.link(X) if isinstance(X, Catalog) else X
+            return check_linked(inputs.as_table(X), self.config_)
         if not hasattr(self, "columns_"):
             raise FeatureError(
                 "The model was fitted on named modalities; got one array. Give a mapping of "

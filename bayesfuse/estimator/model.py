@@ -20,6 +20,7 @@ from bayesfuse.inference.patterns import check_patterns
 from bayesfuse.inference.predictive import PosteriorPredictive
 from bayesfuse.inference.priors import Prior
 from bayesfuse.inference.seeding import seeded
+from bayesfuse.models.graph_branch import GraphSettings
 from bayesfuse.models.network import FusionNetwork
 
 FeatureNorm = float | Mapping[str, float] | None
@@ -128,10 +129,11 @@ def build_model(
             classifier_hidden=config.classifier_hidden,
             pieces=config.pieces,
             dropout=config.dropout,
+            graph=graph_settings(widths, config),
         )
         if config.elbo == "none":
             return BayesianModel(network.to(device), None, None, num_items)
-        lifted = lift(network, Prior(config.prior, config.prior_scale), config.parts)
+        lifted = lift(network, Prior(config.prior, config.prior_scale), config.random_parts)
         names = [site.name for site in lifted.sites]
         check_patterns(config.init_scale, names, "init scale", _default_patterns("init_scale"))
         guide = make_guide(
@@ -142,6 +144,28 @@ def build_model(
             rank=config.rank,
         )
     return BayesianModel(network.to(device), lifted.to(device), guide.to(device), num_items)
+
+
+def graph_settings(widths: Mapping[str, int], config: ModelConfig) -> GraphSettings | None:
+    """Return how the items of a network hear each other; None if they do not.
+
+    Args:
+        widths: Modality to number of features.
+        config: The settings.
+    """
+    if config.graph == "none":
+        return None
+    chosen = config.graph_features
+    return GraphSettings(
+        features=tuple(widths) if chosen == ("all",) else chosen,
+        layers=config.graph_layers,
+        heads=config.graph_heads,
+        width=config.graph_width,
+        feature_dropout=config.graph_dropout,
+        attention_dropout=config.attention_dropout,
+        version=config.graph_version,
+        backend=config.graph_backend,
+    )
 
 
 def set_data_statistics(

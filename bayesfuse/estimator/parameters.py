@@ -29,7 +29,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         dropout: float = 0.4,
         max_norm: float | None = None,
         feature_norm: float | str | Mapping[str, float] | None = "image=3,*=6",
-        parts: Sequence[str] = ("fusion",),
+        parts: Sequence[str] | None = None,
         prior: str = "laplace",
         prior_scale: float | str | Mapping[str, float | str] = 0.1,
         guide: str = "laplace",
@@ -62,6 +62,19 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         seed: int = 0,
         device: str = "auto",
         precision: str = "auto",
+        graph: str = "none",
+        graph_features: Sequence[str] = ("image",),
+        graph_layers: int = 1,
+        graph_heads: int = 4,
+        graph_width: int = 32,
+        graph_dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        neighbour_thinning: float = 0.0,
+        max_group: int | None = None,
+        self_loops: str = "isolated",
+        fan_out: Sequence[int | str] | None = None,
+        graph_version: str = "v1",
+        graph_backend: str = "torch",
     ) -> None:
         self.modalities = modalities
         self.fusion = fusion
@@ -105,6 +118,19 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.seed = seed
         self.device = device
         self.precision = precision
+        self.graph = graph
+        self.graph_features = graph_features
+        self.graph_layers = graph_layers
+        self.graph_heads = graph_heads
+        self.graph_width = graph_width
+        self.graph_dropout = graph_dropout
+        self.attention_dropout = attention_dropout
+        self.neighbour_thinning = neighbour_thinning
+        self.max_group = max_group
+        self.self_loops = self_loops
+        self.fan_out = fan_out
+        self.graph_version = graph_version
+        self.graph_backend = graph_backend
 
     def config(self) -> ModelConfig:
         """Return the settings, checked.

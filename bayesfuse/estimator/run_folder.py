@@ -8,6 +8,7 @@ history.csv               one row an epoch
 metrics.json              scores on the validation items, best epoch, why training ended
 environment.json          versions, device and command
 encoders.json, .safetensors  the fitted encoders, where raw cells were encoded
+graph.safetensors         who is heard: graph, features, ids; where there is a graph
 ========================  ===========================================================
 """
 
@@ -40,6 +41,7 @@ from bayesfuse.estimator.files import (
     write_history,
     write_json,
 )
+from bayesfuse.estimator.links import Links
 from bayesfuse.estimator.model import build_model, choose_device
 from bayesfuse.inference.history import SVIResult
 
@@ -130,6 +132,8 @@ def save_run(
         }
         write_json(partial / "metrics.json", {**fitted, **(metrics or {})})
         write_json(partial / "environment.json", {**_environment(), **(environment or {})})
+        if classifier.links_ is not None:
+            classifier.links_.write(partial)
         if extra is not None:
             extra(partial)
         for file in partial.iterdir():
@@ -217,6 +221,7 @@ def load_run(kind: type[FusionClassifier], path: Path, device: str = "auto") -> 
     classifier.config_ = model_config
     classifier.model_ = build_model(widths, len(classifier.label_names_), num_items, model_config)
     classifier.model_.load_tensors(tensors, path / "model.safetensors")
+    classifier.links_ = Links.read(path, widths) if about.get("linked") else None
     classifier.result_, classifier.history_ = result, result.history
     classifier.n_iter_ = len(result.history)
     return classifier
@@ -291,6 +296,7 @@ def _write_model(classifier: FusionClassifier, file: Path) -> None:
         "num_items": model.num_items,
         "columns": columns,
         "feature_names": None if names is None else list(names),
+        "linked": classifier.links_ is not None,
     }
     # one key, since safetensors writes several in an order that differs from run to run
     save_file(tensors, file, {FORMAT: json.dumps(about)})

@@ -25,6 +25,7 @@ from bayesfuse.estimator.catalogs import DEMO, options_as_fitted, read_catalog
 from bayesfuse.estimator.classifier import FusionClassifier
 from bayesfuse.estimator.encoding import encoder_settings, named_encoders, resources
 from bayesfuse.estimator.finetuning import Finetuning, finetuning_settings
+from bayesfuse.estimator.links import check_finetuned_nodes
 from bayesfuse.estimator.model import choose_device
 from bayesfuse.estimator.run_folder import (
     check_new_folder,
@@ -32,6 +33,7 @@ from bayesfuse.estimator.run_folder import (
     read_environment,
     save_run,
 )
+from bayesfuse.estimator.training_warnings import training_warnings
 from bayesfuse.evaluation.evaluate import Evaluation, evaluate
 from bayesfuse.inference.history import Epoch, Step
 
@@ -104,6 +106,7 @@ def fit_run(
     started = time.perf_counter()
     check_new_folder(out)
     choose_device(config.device)
+    check_finetuned_nodes(config)
     warn = on_warning or (lambda _: None)
     catalog = read_catalog(source, config)
     folder = encoded_folder(catalog.source, config.encoded)
@@ -131,7 +134,7 @@ def fit_run(
     for warning in training_warnings(classifier):
         warnings.append(warning)
         warn(warning)
-    val = catalog.labelled_rows("val")
+    catalog, val = classifier.link(catalog), catalog.labelled_rows("val")
     features = catalog.features.take(val)
     if finetuning is not None:
         features = finetuning.val_features(features)
@@ -228,6 +231,7 @@ def open_run(
         if name not in catalog.features
     ]
     catalog = dataclasses.replace(catalog, warnings=(*catalog.warnings, *notes))
+    catalog = classifier.link(catalog)
     rows = _rows(catalog, split, labelled)
     for warning in catalog.warnings:
         if on_warning is not None:
@@ -319,25 +323,6 @@ def _rows(catalog: Catalog, split: str | None, labelled: bool) -> NDArray[np.int
             "Choose another --split."
         )
     return rows
-
-
-def training_warnings(classifier: FusionClassifier) -> list[str]:
-    """Return what a user should know of how a classifier was trained, one sentence each."""
-    result, found = classifier.result_, []
-    if result.stopped == "interrupted":
-        kept = f"epoch {result.best_epoch + 1}" if result.best_epoch >= 0 else "the first steps"
-        found.append(f"Training was interrupted; the model of {kept} is kept.")
-    if not result.annealed:
-        found.append(
-            "The model is from before the annealing has ended, so its KL counts for less than "
-            f"the temperature {classifier.temperature:g}: its intervals may be too narrow."
-        )
-    if classifier.temperature != 1 and classifier.elbo != "none":
-        found.append(
-            f"The posterior has temperature {classifier.temperature:g}, not 1: it is "
-            f"{'colder' if classifier.temperature < 1 else 'warmer'} than Bayes' rule says."
-        )
-    return found
 
 
 def encoded_folder(source: str, asked: str | None) -> Path | None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from bayesfuse.data.demo import make_demo
 from bayesfuse.estimator.catalogs import DEMO
 from bayesfuse.estimator.run_folder import read_environment
-from bayesfuse.estimator.workflow import Run, known_labels, training_warnings
+from bayesfuse.estimator.training_warnings import training_warnings
+from bayesfuse.estimator.workflow import Run, known_labels
 from bayesfuse.evaluation import calibration
 from bayesfuse.evaluation.evaluate import Evaluation, evaluate
 from bayesfuse.evaluation.thresholds import decide

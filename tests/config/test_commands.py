@@ -53,7 +53,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "init_loc": st.none() | st.floats(-5, 5),
     "feature_norm": st.none() | positive | st.dictionaries(words, positive, min_size=1, max_size=3),
     "max_norm": st.none() | positive,
-    "parts": names,
+    "parts": st.none() | names,
     "people": st.none() | names,
     "modalities": st.none() | names,
     "features": st.none() | names,
@@ -90,6 +90,15 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "backbone_learning_rate": positive,
     "layer_decay": st.floats(0.1, 1),
     "augment": st.none() | settings,
+    "graph": st.sampled_from(module.GRAPHS),
+    "graph_features": names,
+    "graph_version": st.sampled_from(module.GRAPH_VERSIONS),
+    "graph_backend": st.sampled_from(module.GRAPH_BACKENDS),
+    "self_loops": st.sampled_from(module.SELF_LOOPS),
+    **dict.fromkeys(["graph_layers", "graph_heads", "graph_width"], counts),
+    **dict.fromkeys(["graph_dropout", "attention_dropout", "neighbour_thinning"], fractions),
+    "max_group": st.none() | counts,
+    "fan_out": st.none() | st.lists(counts | st.just("all"), min_size=1, max_size=3),
 }
 valid = st.fixed_dictionaries({}, optional=FIELDS)
 

@@ -176,6 +176,7 @@ def test_the_weights_tell_what_they_are_of(fitted, saved):
         "num_items": 108,
         "columns": None,
         "feature_names": None,
+        "linked": False,
     }
     assert names == set(fitted.model_.tensors())
 

@@ -1,0 +1,29 @@
+"""What a user should know of how a classifier was trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bayesfuse.estimator.classifier import FusionClassifier
+
+
+def training_warnings(classifier: FusionClassifier) -> list[str]:
+    """Return what a user should know of how a classifier was trained, one sentence each."""
+    result, found = classifier.result_, []
+    if result.stopped == "interrupted":
+        kept = f"epoch {result.best_epoch + 1}" if result.best_epoch >= 0 else "the first steps"
+        found.append(f"Training was interrupted; the model of {kept} is kept.")
+    if not result.annealed:
+        found.append(
+            "The model is from before the annealing has ended, so its KL counts for less than "
+            f"the temperature {classifier.temperature:g}: its intervals may be too narrow."
+        )
+    if classifier.temperature != 1 and classifier.elbo != "none":
+        found.append(
+            f"The posterior has temperature {classifier.temperature:g}, not 1: it is "
+            f"{'colder' if classifier.temperature < 1 else 'warmer'} than Bayes' rule says."
+        )
+    if classifier.links_ is not None:
+        found += classifier.links_.graph.warnings
+    return found

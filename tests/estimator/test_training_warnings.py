@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from bayesfuse.estimator.training_warnings import training_warnings
+
+
+def trained(**changes: object) -> SimpleNamespace:
+    result = {"stopped": "finished", "annealed": True, "best_epoch": 4}
+    own = {"temperature": 1.0, "elbo": "annealed", "links_": None}
+    result |= {name: value for name, value in changes.items() if name in result}
+    own |= {name: value for name, value in changes.items() if name in own}
+    return SimpleNamespace(result_=SimpleNamespace(**result), **own)
+
+
+def found(**changes: object) -> list[str]:
+    return training_warnings(trained(**changes))  # type: ignore[arg-type]
+
+
+def test_what_went_as_it_should_is_no_warning() -> None:
+    assert found() == []
+    assert found(elbo="none", temperature=0.5) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"stopped": "interrupted"}, "interrupted; the model of epoch 5 is kept"),
+        ({"stopped": "interrupted", "best_epoch": -1}, "the first steps"),
+        ({"annealed": False}, "before the annealing has ended"),
+        ({"temperature": 0.5}, "colder"),
+        ({"temperature": 2.0}, "warmer"),
+    ],
+)
+def test_what_did_not_is_told(changes: dict[str, object], words: str) -> None:
+    (warning,) = found(**changes)
+    assert words in warning
+
+
+def test_what_the_graph_left_out_is_told() -> None:
+    graph = SimpleNamespace(warnings=("1 name joins nobody.",))
+    assert found(links_=SimpleNamespace(graph=graph)) == ["1 name joins nobody."]
