@@ -64,8 +64,7 @@ class Attention(Function):
     With g the gradient of o, and d that of the weights:
 
     .. math:: d_{ij} = k_{ij} g_i \cdot v_j, \quad
-        \partial l_{ij} = \alpha_{ij} (d_{ij} - \textstyle\sum_k \alpha_{ik} d_{ik})
-                       = \alpha_{ij} (d_{ij} - g_i \cdot o_i), \quad
+        \partial l_{ij} = \alpha_{ij} (d_{ij} - \textstyle\sum_k \alpha_{ik} d_{ik}), \quad
         \partial v_j = \sum_i \alpha_{ij} k_{ij} g_i
     """
 
@@ -99,10 +98,9 @@ class Attention(Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         """Keep what the backward pass needs."""
         *tensors, settings = inputs
-        out, log_sum = output
         ctx.settings = settings
-        ctx.mark_non_differentiable(log_sum)
-        ctx.save_for_backward(*tensors, out, log_sum)
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(*tensors, output[1])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
@@ -130,7 +128,6 @@ class AttentionBackward(Function):
         target: Tensor | None,
         bias: Tensor | None,
         keep: Tensor | None,
-        out: Tensor,
         log_sum: Tensor,
         settings: Settings,
         wanted: tuple[bool, ...],
@@ -151,7 +148,6 @@ class AttentionBackward(Function):
                     _flat_inputs(group, inputs),
                     settings.slope,
                     settings.keep_scale,
-                    _flat(group, out),
                     _flat(group, log_sum),
                     _flat(group, grad),
                     wanted,

@@ -6,6 +6,7 @@ Inside the operator every tensor begins `draws x heads`. A batch that vmap adds 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -98,6 +99,8 @@ def _even(count: int, size: int) -> Iterator[slice]:
         yield slice(count * part // parts, count * (part + 1) // parts)
 
 
-def full_precision(device: torch.device) -> torch.autocast:
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
     """Return a context in which products are not rounded to half precision by autocast."""
+    if device.type not in ("cpu", "cuda"):  # others may not know autocast, and refuse its name
+        return nullcontext()
     return torch.autocast(device.type, enabled=False)

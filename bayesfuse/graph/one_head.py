@@ -96,7 +96,6 @@ def attend_back(
     inputs: HeadInputs,
     slope: float,
     keep_scale: float,
-    out: Tensor,
     log_sum: Tensor,
     grad: Tensor,
     wanted: tuple[bool, ...],
@@ -108,9 +107,8 @@ def attend_back(
         inputs: What the head attended with.
         slope: The rectifier's.
         keep_scale: What attention is multiplied by that is not dropped, where some may be.
-        out: What `attend` returned.
-        log_sum: The second that it returned.
-        grad: Gradient of `out`, `rows x features`.
+        log_sum: The second that `attend` returned.
+        grad: Gradient of o, `rows x features`.
         wanted: Which of values, source, target and bias need theirs.
     """
     attention, logit = attention_of(graph, inputs, slope, log_sum)
@@ -125,7 +123,8 @@ def attend_back(
         by_logit = sampled_product(graph, grad, inputs.values)
         if inputs.keep is not None:
             by_logit.mul_(inputs.keep).mul_(keep_scale)
-        by_logit.sub_(spread((grad * out).sum(-1), graph)).mul_(attention)
+        by_logit.mul_(attention)
+        by_logit.addcmul_(spread(segment_sum(by_logit, graph), graph), attention, value=-1)
         if slope != 1:
             by_logit = torch.ops.aten.leaky_relu_backward(by_logit, logit, slope, True)
         assert by_logit is not None

@@ -12,6 +12,7 @@ from bayesfuse.errors import ConfigError, FeatureError, unknown_option
 from bayesfuse.graph.attention import gat_weights, gatv2_weights
 from bayesfuse.graph.attention_graph import AttentionGraph
 from bayesfuse.graph.backends import backend as find_backend
+from bayesfuse.graph.batching import full_precision
 
 VERSIONS = ("v1", "v2")
 """GAT (Veličković et al. 2018), and GATv2 (Brody et al. 2022), whose ranking of the neighbours can
@@ -193,7 +194,7 @@ class GraphAttentionLayer(nn.Module):
         """Return the scores of version 1 of columns and rows, both `nodes x heads`."""
         # a·(W x) = (aᵀW)·x needs no array as large as the values; half precision is too coarse
         # for what is exponentiated
-        with torch.autocast(features.device.type, enabled=False):
+        with full_precision(features.device):
             weight = self.weight.view(self.heads, self.width, self.in_features)
             sides = torch.stack([self.attn_src, self.attn_dst])
             vectors = torch.einsum("hfi,shf->shi", _full(weight), _full(sides))

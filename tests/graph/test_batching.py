@@ -70,3 +70,5 @@ def test_full_precision_under_autocast() -> None:
         assert (ones @ ones).dtype is torch.bfloat16
         with full_precision(ones.device):
             assert (ones @ ones).dtype is torch.float32
+    with full_precision(torch.device("meta")):  # no autocast there, and no complaint
+        assert (ones @ ones).dtype is torch.float32
