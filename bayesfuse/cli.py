@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayesfuse.cli_data import data_app
+from bayesfuse.cli_graph import graph
 from bayesfuse.config import (
     SPLITS,
     CatalogConfig,
@@ -20,10 +20,11 @@ from bayesfuse.config import (
     RunningConfig,
     TableConfig,
 )
-from bayesfuse.errors import ConfigError, UserError, unknown_option, write_error
+from bayesfuse.errors import ConfigError, unknown_option, write_error
 from bayesfuse.terminal import (
     encoding_progress,
     options_of,
+    refuse_to_overwrite,
     rows_progress,
     tell,
     training_progress,
@@ -79,7 +80,7 @@ def fit(
     """Fit the posterior of a fusion network and a classifier, and write a run folder."""
     file = FitConfig.read_file(config) if config else {}
     settings = FitConfig.resolve(flags, file, f"flags and {config}" if config else "flags")
-    _refuse_to_overwrite(out)
+    refuse_to_overwrite(out)
     chosen = flags if config and config.suffix == ".json" else {**file, **flags}
     for warning in without_effect(settings, chosen):  # a config.json names every setting
         warn(warning)
@@ -119,7 +120,7 @@ def fit(
 
 
 @app.command()
-@options_of(EncodeConfig, without="encoded")
+@options_of(EncodeConfig, without=("encoded",))
 def encode(
     catalog: Annotated[
         str,
@@ -160,7 +161,7 @@ def predict(
     flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
 ) -> None:
     """Predict tags with posterior draws: mean, spread, interval and mutual information."""
-    _refuse_to_overwrite(out)
+    refuse_to_overwrite(out)
     opened, options = _open(run, catalog, split, flags, labelled=False)
     from bayesfuse.estimator.predictions import iter_predictions, write_predictions
 
@@ -183,7 +184,7 @@ def predict(
 
 
 @app.command()
-@options_of(PredictConfig, without="decision")
+@options_of(PredictConfig, without=("decision",))
 def evaluate(
     run: RunArgument,
     catalog: CatalogArgument = None,
@@ -219,7 +220,7 @@ def report(
 ) -> None:
     """Write one self-contained HTML page: what was fitted, how good, how sure, what to check."""
     if out is not None:
-        _refuse_to_overwrite(out)
+        refuse_to_overwrite(out)
     page = out or run / "report.html"  # the run's own report is made anew
     opened, options = _open(run, catalog, split, flags, labelled=True)
     from bayesfuse.report.collect import collect
@@ -233,6 +234,9 @@ def report(
     except OSError as error:
         raise write_error(page, error, "Make room or choose another --out.") from error
     typer.echo(f"Open {page}")
+
+
+app.command()(graph)
 
 
 @data_app.command("describe")
@@ -312,12 +316,6 @@ def _cold(config: FitConfig) -> str:
     """Say which temperature a posterior has, unless it is Bayes' own."""
     cold = config.temperature != 1 and config.elbo != "none"
     return f", temperature {config.temperature:g}" if cold else ""
-
-
-def _refuse_to_overwrite(path: Path) -> None:
-    """Say so before anything is read or computed; what writes the file looks again."""
-    if os.path.lexists(path):
-        raise UserError(f"{path} exists already and is left as it is. Choose another --out.")
 
 
 def main() -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import errno
 import inspect
+import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
 from bayesfuse.config import ELBOS, Config, FinetuneConfig, FitConfig, GraphConfig
-from bayesfuse.errors import BayesfuseError
+from bayesfuse.errors import BayesfuseError, UserError
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -33,14 +35,24 @@ def tell(message: str) -> None:
     typer.echo(message, err=True)
 
 
+def refuse_to_overwrite(path: Path, advice: str = "Choose another --out.") -> None:
+    """Say so before anything is read or computed; what writes the file looks again.
+
+    Raises:
+        UserError: If something is there.
+    """
+    if os.path.lexists(path):
+        raise UserError(f"{path} exists already and is left as it is. {advice}")
+
+
 def options_of(
-    config: type[Config], without: str = ""
+    config: type[Config], without: Collection[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command one flag for each field of a config, in place of its `flags` parameter.
 
     The command gets `flags`: the fields that were given explicitly, and nothing else, so that a
     file or a preset can fill the rest. Bad values and every error of bayesfuse end the command
-    with its message on stderr and its exit code. The field `without` gets no flag.
+    with its message on stderr and its exit code. The fields `without` get no flag.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -55,7 +67,7 @@ def options_of(
                 show_default=False if name in switches else _shown(field.default),
             )
             for name, field in config.model_fields.items()
-            if name != without
+            if name not in without
         }
 
         @wraps(command)

@@ -13,7 +13,14 @@ import typer
 from typer.testing import CliRunner
 
 from bayesfuse.cli import app
-from bayesfuse.config import CatalogConfig, EncodeConfig, FitConfig, PredictConfig
+from bayesfuse.config import (
+    MODALITY_SETTINGS,
+    CatalogConfig,
+    EncodeConfig,
+    FitConfig,
+    GraphCommandConfig,
+    PredictConfig,
+)
 
 runner = CliRunner()
 
@@ -25,6 +32,7 @@ COMMANDS = {
     "predict": PredictConfig,
     "evaluate": PredictConfig,
     "report": PredictConfig,
+    "graph": GraphCommandConfig,
     "data demo": None,
     "data mmimdb": None,
     "data describe": CatalogConfig,
@@ -72,6 +80,10 @@ def test_every_setting_is_a_flag(name: str) -> None:
         wanted -= {"--encoded"}
     if name == "evaluate":  # it scores both decisions
         wanted -= {"--decision"}
+    if name == "graph":  # it reads no modality
+        left_out = {f"--{field}" for field in MODALITY_SETTINGS}
+        assert not left_out & flags
+        wanted -= left_out
     assert wanted <= flags
     assert ("--decision" in flags) == (name in {"fit", "predict", "report"})
 

@@ -4,6 +4,7 @@ import errno
 import io
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -19,6 +20,7 @@ from bayesfuse.terminal import (
     encoding_progress,
     errors_to_exit_codes,
     options_of,
+    refuse_to_overwrite,
     rows_progress,
     training_progress,
     warn,
@@ -37,7 +39,7 @@ class Toy(Config):
     table: dict[str, float] = Field({"x": 1.0}, description="By name.")
 
 
-def toy(without: str = "") -> tuple[typer.Typer, list[dict[str, Any]]]:
+def toy(without: tuple[str, ...] = ()) -> tuple[typer.Typer, list[dict[str, Any]]]:
     """Return an app of one command, and the list of the flags that its calls were given."""
     app, calls = typer.Typer(add_completion=False), []
 
@@ -76,7 +78,7 @@ def test_help_shows_each_fields_kind_default_and_description() -> None:
 
 
 def test_a_field_without_a_flag_is_unknown() -> None:
-    app, calls = toy(without="colour")
+    app, calls = toy(without=("colour",))
     result = CliRunner().invoke(app, ["wall", "--colour", "red"])
     assert result.exit_code == 2
     assert "--colour" in result.stderr
@@ -235,3 +237,15 @@ def test_flags_of_fine_tuning_need_fine_tuning() -> None:
     assert told == "--layer-decay, --gradient-checkpointing: no effect without --finetune."
     given |= {"finetune": "text=1"}
     assert without_effect(FitConfig.parse(given), given) == []
+
+
+# ---- what is there already ----
+
+
+def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    refuse_to_overwrite(tmp_path / "new")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for path, advice in ((tmp_path, "Choose another --out."), (tmp_path / "link", "Go away.")):
+        with pytest.raises(UserError) as caught:
+            refuse_to_overwrite(path, advice)
+        assert str(caught.value) == f"{path} exists already and is left as it is. {advice}"

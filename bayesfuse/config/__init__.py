@@ -5,8 +5,14 @@ heavy, so that `bayesfuse --help` is quick.
 """
 
 from bayesfuse.config.base import Config
-from bayesfuse.config.catalog import CatalogConfig, TableConfig
-from bayesfuse.config.commands import PRESETS, EncodeConfig, FitConfig, PredictConfig
+from bayesfuse.config.catalog import MODALITY_SETTINGS, CatalogConfig, TableConfig
+from bayesfuse.config.commands import (
+    PRESETS,
+    EncodeConfig,
+    FitConfig,
+    GraphCommandConfig,
+    PredictConfig,
+)
 from bayesfuse.config.encoding import (
     ENCODER_PRECISIONS,
     LONG_TEXTS,
@@ -48,6 +54,7 @@ __all__ = [
     "GRAPH_VERSIONS",
     "GUIDES",
     "LONG_TEXTS",
+    "MODALITY_SETTINGS",
     "POOLINGS",
     "PRECISIONS",
     "PRESETS",
@@ -61,6 +68,7 @@ __all__ = [
     "EncoderConfig",
     "FinetuneConfig",
     "FitConfig",
+    "GraphCommandConfig",
     "GraphConfig",
     "ModelConfig",
     "PredictConfig",

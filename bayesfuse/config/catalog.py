@@ -6,6 +6,9 @@ from pydantic import Field
 
 from bayesfuse.config.base import Config, Names
 
+MODALITY_SETTINGS = ("text", "image", "tabular", "categories", "features", "modalities")
+"""Those that say where raw cells and features are."""
+
 
 class TableConfig(Config):
     """How to read a catalogue that is one file; a folder says it all in its catalog.toml."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -11,6 +11,7 @@ from bayesfuse.config.base import Device, one_of
 from bayesfuse.config.catalog import CatalogConfig, TableConfig
 from bayesfuse.config.encoding import EncoderConfig, RunningConfig
 from bayesfuse.config.finetuning import FinetuneConfig
+from bayesfuse.config.graph import SELF_LOOPS
 from bayesfuse.config.model import DECISIONS, ModelConfig
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -79,3 +80,54 @@ class PredictConfig(TableConfig, RunningConfig):
     decision: Annotated[str, one_of("decision rule", DECISIONS)] | None = Field(
         None, description="half or f1; the run's own if not given."
     )
+
+
+class GraphCommandConfig(CatalogConfig):
+    """Everything that `bayesfuse graph` can be told besides paths of what it writes."""
+
+    max_group: int | None = Field(
+        None, ge=2, description="Most items that one name joins; a name in more joins none."
+    )
+    self_loops: Annotated[str, one_of("choice of self-loops", SELF_LOOPS)] = Field(
+        "isolated", description="Items that hear themselves, too: isolated, all or none."
+    )
+    edges: str | None = Field(
+        None,
+        description="Parquet, CSV or JSON-lines file of pairs of ids, in place of shared people.",
+    )
+    edge_source: str = Field("source", description="Its column of one end of a pair.")
+    edge_target: str = Field("target", description="Its column of the other end.")
+    edge_relation: str | None = Field(None, description="Its column of relations, if any.")
+    edge_weight: str | None = Field(None, description="Its column of weights, if any.")
+    edge_delimiter: str | None = Field(None, description="What separates its columns, in a CSV.")
+    permutations: int = Field(
+        100, ge=0, description="Times that labels are dealt out anew, for the spread by chance."
+    )
+    seed: int = Field(0, ge=0, description="Seed of these.")
+    around: str | None = Field(
+        None, description="Draw the neighbourhood of the item with this id or title."
+    )
+    hops: int = Field(1, ge=1, le=2, description="1: its neighbours; 2: theirs, too.")
+    max_nodes: int = Field(40, ge=2, description="Most items to draw.")
+
+    def without_effect(self, given: Collection[str]) -> list[str]:
+        """Return a sentence on settings that were given and change nothing beside the others.
+
+        Example:
+            >>> GraphCommandConfig(hops=2).without_effect({"hops"})
+            ['--hops: no effect without --around.']
+        """
+        edges = [name for name in type(self).model_fields if name.startswith("edge_")]
+        idle = []
+        if self.edges is None:
+            idle.append((edges, "without --edges"))
+        else:
+            people = ["people", "people_separator", "max_group"]
+            idle.append((people, "with --edges, which says who is joined"))
+        if self.around is None:
+            idle.append((["hops", "max_nodes"], "without --around"))
+        return [
+            f"{', '.join(flags)}: no effect {why}."
+            for names, why in idle
+            if (flags := [f"--{name.replace('_', '-')}" for name in names if name in given])
+        ]

@@ -80,6 +80,7 @@ class Catalog:
         split: str | None = None,
         delimiter: str | None = None,
         require_labels: bool = True,
+        with_modalities: bool = True,
         seed: int = 0,
     ) -> Catalog:
         """Read a folder with `catalog.toml`, or one Parquet, CSV or JSON-lines file.
@@ -106,6 +107,7 @@ class Catalog:
             split: The column of splits; without one, 80, 10 and 10 in 100 by a hash of the id.
             delimiter: What separates the fields of a CSV.
             require_labels: Whether labelled items in train and in val are needed, as for fitting.
+            with_modalities: Whether raw cells and features are read; if not, there need be none.
             seed: Of the split by hash.
 
         Returns:
@@ -153,7 +155,7 @@ class Catalog:
         split_of = reading.split(ids)
         known = reading.labels(split_of)
         shown, names_of = reading.titles(), reading.people()
-        modalities = reading.modalities(ids)
+        modalities = reading.modalities(ids, wanted=with_modalities)
         findings.raise_problems(path)
         return cls(
             source=str(path),

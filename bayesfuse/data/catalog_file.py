@@ -186,11 +186,6 @@ def split_reference(reference: str, suffixes: Iterable[str]) -> tuple[str, str |
 
 def _meaning_problems(spec: CatalogSpec) -> list[str]:
     problems = []
-    if not spec.modalities:
-        problems.append(
-            "no modality: name at least one, in catalog.toml as [modalities.text] with column or "
-            "features, for a single file with --text, --image or --features."
-        )
     for name, modality in spec.modalities.items():
         for problem in _modality_problems(modality, spec.labels):
             problems.append(f"modalities.{name}: {problem}")

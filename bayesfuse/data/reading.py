@@ -134,12 +134,17 @@ class Reading:
                 people[name] = [row or [] for row in lists]
         return people
 
-    def modalities(self, ids: NDArray[np.str_]) -> Modalities:
-        """Read raw cells and features."""
+    def modalities(self, ids: NDArray[np.str_], *, wanted: bool = True) -> Modalities:
+        """Read raw cells and features; none if they are not wanted."""
+        if wanted and not self.spec.modalities:
+            self.findings.problem(
+                "no modality: name at least one, in catalog.toml as [modalities.text] with column "
+                "or features, for a single file with --text, --image or --features."
+            )
         reader = ModalityReader(
             self.table, ids, self.spec.id, self.folders, self.spec.delimiter, self.findings
         )
-        return reader.read(self.spec.modalities)
+        return reader.read(self.spec.modalities if wanted else {})
 
     def _column(self, name: str, role: str) -> list[Cell] | None:
         try:

@@ -22,16 +22,22 @@ DEMO = "demo"
 
 
 def read_catalog(
-    source: str | None, config: CatalogConfig, *, require_labels: bool = True
+    source: str | None,
+    config: CatalogConfig,
+    *,
+    require_labels: bool = True,
+    with_modalities: bool = True,
 ) -> Catalog:
     """Read a catalogue; the embedded demo catalogue if `source` is None or `"demo"`.
+
+    Without its modalities it has neither raw cells nor features, and need have none.
 
     Raises:
         CatalogError: With every mistake that was found.
         ConfigError: If options name a modality that is not there.
     """
     if source is None or (source == DEMO and not Path(source).exists()):
-        return _demo(config)
+        return _demo(config, with_modalities)
     if source == DEMO:
         source = os.path.abspath(source)  # a folder of this name is not the embedded catalogue
     options = config.model_dump(include=set(_CATALOG_OPTIONS))
@@ -40,6 +46,7 @@ def read_catalog(
         **{name: value for name, value in options.items() if value is not None},
         features=_feature_files(config.features),
         require_labels=require_labels,
+        with_modalities=with_modalities,
     )
     return _only(catalog, config.modalities)
 
@@ -124,7 +131,7 @@ _CATALOG_OPTIONS = (
 )
 
 
-def _demo(config: CatalogConfig) -> Catalog:
+def _demo(config: CatalogConfig, with_modalities: bool) -> Catalog:
     given = [name for name in _CATALOG_OPTIONS if getattr(config, name) is not None]
     if given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -133,7 +140,8 @@ def _demo(config: CatalogConfig) -> Catalog:
             "this is the embedded demo catalogue. Name a CATALOG, or leave these out."
         )
     with tempfile.TemporaryDirectory(prefix="bayesfuse-demo-") as folder:
-        catalog = Catalog.read(write_demo(Path(folder) / DEMO))
+        made = write_demo(Path(folder) / DEMO)
+        catalog = Catalog.read(made, with_modalities=with_modalities)
         for cells in catalog.raw.values():
             len(cells.cells)  # read before the folder goes
     return _only(dataclasses.replace(catalog, source=DEMO), config.modalities)

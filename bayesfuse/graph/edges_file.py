@@ -260,7 +260,7 @@ def _columns(
         if column not in names:
             findings.problem(
                 f'{role}: {name} has no column "{column}"; it has {", ".join(names)}.'
-                f"{did_you_mean(column, names)}"
+                f"{did_you_mean(column, names)} Name it with --edge-{role}."
             )
             continue
         if opened is not None:

@@ -18,6 +18,8 @@ UNION = "union"
 STRATA = (0, 5, 20)
 """Upper ends of the strata of degree: no neighbour, 1 to 5, 6 to 20, more."""
 
+_BAR = 30  # characters of the longest bar
+
 
 @dataclass(frozen=True)
 class GraphRow:
@@ -63,12 +65,16 @@ class GraphStatistics:
 
     Attributes:
         num_nodes: The number of nodes.
+        self_loops: Which nodes hear themselves: `isolated`, `all` or `none`.
+        num_self_loops: How many do.
         rows: A row a relation, then their union.
         histogram: Degrees in the union.
         warnings: What building the graph warned of.
     """
 
     num_nodes: int
+    self_loops: str
+    num_self_loops: int
     rows: tuple[GraphRow, ...]
     histogram: tuple[DegreeBin, ...]
     warnings: tuple[str, ...]
@@ -82,9 +88,10 @@ class GraphStatistics:
 
     def __str__(self) -> str:
         """Return aligned plain text."""
-        head = ("relation", "items with", "names", "edges", "mean degree", "median", "max")
+        head = ["relation", "items with", "names", "edges", "mean degree", "median", "max"]
+        head += ["isolated", "share"]
         rows = [
-            (
+            [
                 row.name,
                 _count(row.named),
                 _count(row.names),
@@ -94,9 +101,13 @@ class GraphStatistics:
                 _count(row.max_degree),
                 _count(row.isolated),
                 f"{row.isolated_share:.1%}",
-            )
+            ]
             for row in self.rows
         ]
+        if any(row.cut for row in self.rows):
+            head.append("names cut")
+            for row, cells in zip(self.rows, rows, strict=True):
+                cells.append(_count(row.cut))
         bins = [
             (
                 f"{b.low:,}" if b.low == b.high else f"{b.low:,}–{b.high:,}",
@@ -105,10 +116,13 @@ class GraphStatistics:
             )
             for b in self.histogram
         ]
+        histogram = aligned(("neighbours", "nodes", "share"), bins).split("\n")
+        bars = ["", *_bars([b.count for b in self.histogram])]
         parts = [
-            f"{self.num_nodes:,} nodes",
-            aligned((*head, "isolated", "share"), rows),
-            aligned(("neighbours", "nodes", "share"), bins),
+            f"{self.num_nodes:,} nodes, {self.rows[-1].edges:,} edges, self-loops: "
+            f"{self.num_self_loops:,} ({self.self_loops})",
+            aligned(head, rows),
+            "\n".join(f"{a}  {b}".rstrip() for a, b in zip(histogram, bars, strict=True)),
         ]
         parts += [f"warning: {warning}" for warning in self.warnings]
         return "\n\n".join(parts)
@@ -138,7 +152,12 @@ def describe_graph(graph: EntityGraph) -> GraphStatistics:
     # A director and a writer of one name are not one: there is no number of names over all.
     rows.append(_row(UNION, graph.adjacency, named, None, len(graph.cut)))
     return GraphStatistics(
-        graph.num_nodes, tuple(rows), degree_histogram(graph.degrees()), graph.warnings
+        graph.num_nodes,
+        graph.self_loops,
+        int(graph.adjacency.is_loop().sum()),
+        tuple(rows),
+        degree_histogram(graph.degrees()),
+        graph.warnings,
     )
 
 
@@ -199,6 +218,12 @@ def _row(name: str, graph: Adjacency, named: int | None, names: int | None, cut:
         isolated_share=isolated / len(degrees) if some else 0.0,
         cut=cut,
     )
+
+
+def _bars(counts: Sequence[int]) -> list[str]:
+    """Return a bar for each count, the longest for the largest; a count that is not 0 shows."""
+    most = max(counts, default=0)
+    return ["#" * -(-_BAR * count // most) if count else "" for count in counts]
 
 
 def _count(number: int | None) -> str:

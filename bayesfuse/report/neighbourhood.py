@@ -181,10 +181,14 @@ def _joined(
 def _caption(names: Sequence[str], around: Neighbourhood) -> str:
     count = Counter(around.hops)
     if len(names) == 1 and not around.num_left_out:
-        return f"{names[0]} shares nobody with any other item."
-    text = f"{names[0]} and {count[1]} of those it shares a name with"
+        return f"{names[0]} is joined to no other item."
+    told = any(name for edge in around.edges for _, name in edge.shared)
+    first, then = "it shares a name with", "these share one with"
+    if not told:  # a graph of given pairs
+        first, then = "it is joined to", "these are joined to"
+    text = f"{names[0]} and {count[1]} of those {first}"
     if count[2]:
-        text += f", and {count[2]} of those that these share one with"
+        text += f", and {count[2]} of those that {then}"
     if around.num_left_out:
         text += f"; {around.num_left_out:,} more within reach are not shown"
     return text + "."

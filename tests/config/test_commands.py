@@ -15,6 +15,7 @@ from bayesfuse.config import (
     Config,
     EncodeConfig,
     FitConfig,
+    GraphCommandConfig,
     PredictConfig,
 )
 from bayesfuse.errors import ConfigError
@@ -181,8 +182,41 @@ def test_an_unknown_preset_is_a_mistake_among_others() -> None:
         FitConfig.resolve({"preset": "pmmo", "hiden": 3})
 
 
-@pytest.mark.parametrize("cls", [EncodeConfig, FitConfig, PredictConfig])
+@pytest.mark.parametrize("cls", [EncodeConfig, FitConfig, GraphCommandConfig, PredictConfig])
 def test_every_field_says_what_it_is(cls: type[Config]) -> None:
     for name, field in cls.model_fields.items():
         assert field.description, name
         assert field.description.endswith("."), name
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"hops": 2, "max_nodes": 9}, ["--hops, --max-nodes: no effect without --around."]),
+        ({"hops": 2, "around": "Jaws"}, []),
+        ({"edge_weight": "w"}, ["--edge-weight: no effect without --edges."]),
+        ({"edge_weight": "w", "edges": "pairs.csv"}, []),
+        (
+            {"people": "cast", "max_group": 9, "edges": "pairs.csv"},
+            ["--people, --max-group: no effect with --edges, which says who is joined."],
+        ),
+        ({"people": "cast", "max_group": 9}, []),
+    ],
+)
+def test_settings_of_graph_without_effect_are_told(given: dict[str, Any], said: list[str]) -> None:
+    assert GraphCommandConfig.parse(given).without_effect(given) == said
+
+
+def test_mistakes_in_the_settings_of_graph_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        GraphCommandConfig.parse({"hops": 3, "max_nodes": 1, "self_loops": "al", "max_group": 0})
+    message = str(caught.value)
+    for said in ("--hops: expected at most 2", "--max-nodes: expected at least 2", '"all"?'):
+        assert said in message
+    assert "--max-group: expected at least 2; got 0." in message
+
+
+def test_the_graph_command_cuts_and_loops_as_fit_does() -> None:
+    for name in ("max_group", "self_loops"):
+        ours, fits = GraphCommandConfig.model_fields[name], FitConfig.model_fields[name]
+        assert (ours.default, ours.description) == (fits.default, fits.description)

@@ -366,3 +366,25 @@ def test_the_movie_catalogue_is_read() -> None:
     poster = made.raw["image"][0]
     assert isinstance(poster, bytes)
     assert poster.startswith(b"\xff\xd8")
+
+
+def test_without_its_modalities_a_catalogue_needs_none_of_their_files(tmp_path: Path) -> None:
+    folder(tmp_path)
+    whole = Catalog.read(tmp_path)
+    for name in ("features.npz", "posters.parquet"):
+        (tmp_path / name).unlink()
+    found = Catalog.read(tmp_path, with_modalities=False)
+    assert found.people == whole.people
+    assert np.array_equal(found.labels, whole.labels)
+    assert (found.features.names, found.raw, found.encoders) == ((), {}, {})
+    assert len(found.features) == len(found) == 4
+    with pytest.raises(CatalogError, match=r"features\.npz"):
+        Catalog.read(tmp_path)
+
+
+def test_without_its_modalities_a_file_needs_no_column_of_one(tmp_path: Path) -> None:
+    path = table_csv(tmp_path / "items.csv", "id,crew\na,x\nb,y\n")
+    flags = {"id": "id", "people": ["crew"], "people_separator": "|", "require_labels": False}
+    assert Catalog.read(path, **flags, with_modalities=False).people == {"crew": [["x"], ["y"]]}
+    with pytest.raises(CatalogError, match="no modality"):
+        Catalog.read(path, **flags)

@@ -93,7 +93,6 @@ def test_missing_and_wrong_values_are_refused_together(tmp_path: Path) -> None:
 
 def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
     _, findings = read(tmp_path, 'table = "a.csv"\nid = "id"\nlabel_set = ["a"]\n')
-    assert any("no modality" in problem for problem in findings.problems)
     assert any("need labels" in problem for problem in findings.problems)
     _, findings = read(
         tmp_path,

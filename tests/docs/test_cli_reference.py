@@ -19,6 +19,7 @@ EXPECTED = {
     "bayesfuse predict",
     "bayesfuse evaluate",
     "bayesfuse report",
+    "bayesfuse graph",
     "bayesfuse data",
     "bayesfuse data demo",
     "bayesfuse data describe",

@@ -63,6 +63,13 @@ def test_the_embedded_demo(source):
     assert sum(cell is not None for cell in found.raw["image"]) > 30  # read after the folder went
 
 
+def test_without_modalities_only_the_table_is_read(demo):
+    for source in (None, str(demo)):
+        found = read_catalog(source, CatalogConfig(), with_modalities=False)
+        assert (found.raw, found.features.names) == ({}, ())
+        assert set(found.people) == {"director", "writer"}
+
+
 def test_a_folder_of_that_name_is_not_the_embedded_demo(demo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "demo").symlink_to(demo)

@@ -21,7 +21,7 @@ def test_it_prints_a_table() -> None:
     assert (
         str(describe_graph(EntityGraph.from_people(SMALL)))
         == """\
-4 nodes
+4 nodes, 2 edges, self-loops: 1 (isolated)
 
 relation  items with  names  edges  mean degree  median  max  isolated  share
 director           3      2      1         0.50     0.5    1         2  50.0%
@@ -29,10 +29,25 @@ writer             2      2      1         0.50     0.5    1         2  50.0%
 union              3      -      2         1.00       1    2         1  25.0%
 
 neighbours  nodes  share
-0               1  25.0%
-1               2  50.0%
-2–3             1  25.0%"""
+0               1  25.0%  ###############
+1               2  50.0%  ##############################
+2–3             1  25.0%  ###############"""
     )
+
+
+def test_it_prints_how_many_names_were_cut() -> None:
+    people = {"director": [["A"], ["A"], ["A"], ["B"], ["B"]], "writer": [["C"], [], [], [], []]}
+    graph = EntityGraph.from_people(people, max_group=2, self_loops="all")
+    text = str(describe_graph(graph))
+    assert text.startswith("5 nodes, 1 edges, self-loops: 5 (all)\n")
+    cut = [line.split()[-1] for line in text.split("\n\n")[1].splitlines()]
+    assert cut == ["cut", "1", "0", "1"]
+
+
+def test_a_bar_shows_all_that_is_there() -> None:
+    people = {"director": [["A"], ["A"], *([[f"N{i}"] for i in range(500)])]}
+    lines = str(describe_graph(EntityGraph.from_people(people))).splitlines()[-2:]
+    assert [line.count("#") for line in lines] == [30, 1]
 
 
 def test_it_is_plain_for_json_with_what_was_cut() -> None:

@@ -52,7 +52,7 @@ def test_the_seventh_relation_is_another() -> None:
 def test_the_caption_counts() -> None:
     assert draw(hops=1).caption == "The centre and 2 of those it shares a name with."
     assert draw().caption.endswith("and 1 of those that these share one with.")
-    assert draw(4).caption == "Nobody shares nobody with any other item."
+    assert draw(4).caption == "Nobody is joined to no other item."
     small = ego(EntityGraph.from_people(PEOPLE), 0, max_nodes=2)
     assert "1 more within reach are not shown" in arrange(small, IDS, TITLES).caption
 
