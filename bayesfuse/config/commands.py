@@ -103,7 +103,7 @@ class GraphCommandConfig(CatalogConfig):
     permutations: int = Field(
         100, ge=0, description="Times that labels are dealt out anew, for the spread by chance."
     )
-    seed: int = Field(0, ge=0, description="Seed of these.")
+    seed: int = Field(0, ge=0, description="Seed of the permutations.")
     around: str | None = Field(
         None, description="Draw the neighbourhood of the item with this id or title."
     )
