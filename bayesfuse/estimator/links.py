@@ -101,8 +101,9 @@ class Links:
         Args:
             features: Features of the nodes, all modalities, in the same order.
         """
-        adjacency = self.graph.adjacency
-        return LinkedFeatures(features, self.nodes, adjacency, fan_out=self.fan_out, seed=self.seed)
+        return LinkedFeatures(
+            features, self.nodes, self.graph, fan_out=self.fan_out, seed=self.seed
+        )
 
     def link(self, catalog: Catalog) -> Catalog:
         """Return a catalogue to predict, its items linked to the nodes whose people they share.
@@ -144,7 +145,7 @@ class Links:
         features = LinkedFeatures(
             catalog.features,
             self.nodes,
-            graph.adjacency,
+            graph,
             np.arange(count, count + len(catalog)),
             fan_out=self.fan_out,
             seed=self.seed,

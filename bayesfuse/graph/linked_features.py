@@ -16,6 +16,8 @@ from bayesfuse.data.rows import Rows, as_rows
 from bayesfuse.errors import ConfigError, FeatureError
 from bayesfuse.graph.attention_graph import AttentionGraph
 from bayesfuse.graph.csr import Adjacency, Int64, edges_of_rows
+from bayesfuse.graph.entity_graph import EntityGraph
+from bayesfuse.graph.pairs import Masks
 from bayesfuse.graph.sampling import Block, NeighbourSampler
 from bayesfuse.graph.thinning import DENSITIES, thin
 
@@ -36,14 +38,16 @@ class LinkedFeatures(FeatureTable):
         nodes: The features that nodes hear of each other, by modalities of `items`. Every node
             that is heard by another is among its rows; further rows of the graph are of nodes
             that none but themselves hear.
-        graph: Who hears whom.
+        graph: Who hears whom; of an `EntityGraph`, by which relations too.
         rows: The row of each item in the graph, `items`; the first ones, in order, if None.
         fan_out: The most neighbours of a node in each layer, the first layer first; None for all.
         seed: Of the choice of neighbours where there are more; the same for each batch.
 
     Attributes:
         nodes: See above.
-        graph: See above.
+        graph: See above; without relations.
+        relation_names: The relations, in the order of their bits in the mask; none if unknown.
+        relation_mask: The relations of each edge, `edges` (see `EntityGraph`), or None.
         rows: The row of each item in the graph.
 
     Raises:
@@ -62,13 +66,18 @@ class LinkedFeatures(FeatureTable):
         self,
         items: FeatureTable,
         nodes: FeatureTable,
-        graph: Adjacency,
+        graph: Adjacency | EntityGraph,
         rows: NDArray[np.int64] | None = None,
         *,
         fan_out: Sequence[int | None] = (None,),
         seed: int = 0,
     ) -> None:
         super().__init__(items._sources, items.observed)
+        self.relation_names: tuple[str, ...] = ()
+        self.relation_mask: Masks | None = None
+        if isinstance(graph, EntityGraph):
+            self.relation_names, self.relation_mask = graph.relation_names, graph.relation_mask
+            graph = graph.adjacency
         graph = Adjacency(*(np.asarray(part, dtype=np.int64) for part in graph))
         self.nodes, self.graph = nodes, graph
         self.rows = np.arange(items.num_items) if rows is None else np.asarray(rows)
@@ -91,16 +100,16 @@ class LinkedFeatures(FeatureTable):
             IndexError: If a row is out of range.
         """
         index = as_rows(rows, self.num_items)
-        sampler = self._sampler
+        sampler, mask = self._sampler, self.relation_mask
         if self._thinning is not None:
-            sampler = self._thinning.sampler(len(index), self.num_items)
+            sampler, mask = self._thinning.sampler(len(index), self.num_items)
         wanted, place = np.unique(self.rows[index], return_inverse=True)
         sampled = sampler.sample(wanted, self._seed)
         values, observed = self.nodes.batch(sampled[0].nodes[len(wanted) :])
         return Blocks(
             {name: torch.from_numpy(array) for name, array in values.items()},
             torch.from_numpy(observed),
-            tuple(_with_repeats(block, place, len(wanted)) for block in sampled),
+            tuple(_with_repeats(block, place, len(wanted), mask) for block in sampled),
         )
 
     def thinned(self, share: float, seed: int) -> LinkedFeatures:
@@ -126,6 +135,14 @@ class LinkedFeatures(FeatureTable):
         made._sampler = NeighbourSampler(self.graph, self.fan_out, seed)
         made._thinning = _Thinning(self, share, seed) if share > 0 else None
         return made
+
+    def heard_relations(self) -> dict[str, int]:
+        """Return the relations in which an item has a neighbour: name to bit of the mask."""
+        if self.relation_mask is None:
+            return {}
+        _, edges = edges_of_rows(self.graph.indptr, np.unique(self.rows))
+        heard = int(np.bitwise_or.reduce(self.relation_mask[edges], initial=0))
+        return {name: bit for bit, name in enumerate(self.relation_names) if heard >> bit & 1}
 
     @property
     def numbers_an_item(self) -> int:
@@ -176,23 +193,29 @@ class _Thinning:
 
     def __init__(self, table: LinkedFeatures, share: float, seed: int) -> None:
         self._graph, self._fan_out = table.graph, table.fan_out
+        self._mask: Masks | None = None
+        if table.relation_mask is not None:  # a self-loop that is new is of no relation
+            self._mask = np.append(table.relation_mask, np.uint64(0))
         self._shares = (share / 2, share / 2, 1 - share)
         self._rng = np.random.default_rng(seed)
         self._left = 0
-        self._sampler: NeighbourSampler | None = None
+        self._sampler: tuple[NeighbourSampler, Masks | None] | None = None
 
-    def sampler(self, num_read: int, num_items: int) -> NeighbourSampler:
-        """Return what samples for the next items."""
+    def sampler(self, num_read: int, num_items: int) -> tuple[NeighbourSampler, Masks | None]:
+        """Return what samples for the next items, and the relations of its edges."""
         if self._sampler is None or self._left <= 0:
-            fewer = thin(self._graph, self._rng, densities=DENSITIES, shares=self._shares).graph
+            fewer = thin(self._graph, self._rng, densities=DENSITIES, shares=self._shares)
             seed = int(self._rng.integers(2**62))
-            self._sampler = NeighbourSampler(fewer, self._fan_out, seed)
+            mask = None if self._mask is None else self._mask[fewer.edges]
+            self._sampler = NeighbourSampler(fewer.graph, self._fan_out, seed), mask
             self._left = num_items
         self._left -= num_read
         return self._sampler
 
 
-def _with_repeats(block: Block, place: Int64, num_wanted: int) -> AttentionGraph:
+def _with_repeats(
+    block: Block, place: Int64, num_wanted: int, mask: Masks | None
+) -> AttentionGraph:
     """Return a block's graph with a row and a column for each item in place of each wanted node.
 
     Items may be repeated: every one is a node of its own, which hears itself where it has a
@@ -208,4 +231,5 @@ def _with_repeats(block: Block, place: Int64, num_wanted: int) -> AttentionGraph
     rows = np.repeat(np.arange(len(old_rows)), np.diff(indptr))
     heard = block.indices[edges]
     indices = np.where(heard == old_rows[rows], rows, columns[heard])
-    return AttentionGraph(indptr, indices, count + num_others, check=False)
+    relations = None if mask is None else mask[block.edges[edges]].view(np.int64)
+    return AttentionGraph(indptr, indices, count + num_others, relations, check=False)

@@ -100,6 +100,54 @@ def test_an_isolated_item_hears_itself_alone(items):
     assert blocks.graphs[0].indices.tolist() == [0]
 
 
+# ---- relations
+
+
+def masks_of(graph: EntityGraph) -> dict[tuple[int, int], int]:
+    pairs = zip(graph.adjacency.rows().tolist(), graph.indices.tolist(), strict=True)
+    return dict(zip(pairs, graph.relation_mask.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("most", [None, 2])
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_blocks_know_the_relations_of_their_edges(items, make_people, layers, most, share):
+    graph = EntityGraph.from_people(make_people(NUM_ITEMS, seed=3, num_names=60))
+    # the first feature of a node is its number, by which it is known again in a block
+    numbered = {"image": np.arange(NUM_ITEMS, dtype=np.float32)[:, None]}
+    table = FeatureTable.from_arrays(numbered)
+    linked = LinkedFeatures(table, table, graph, fan_out=[most] * layers).thinned(share, 0)
+    masks, rows = masks_of(graph), np.array([5, 5, 0, 17])
+    seen = set()
+    for _ in range(NUM_ITEMS):
+        blocks = linked.blocks(rows)
+        nodes = [*rows.tolist(), *blocks.inputs["image"][:, 0].long().tolist()]
+        for block in blocks.graphs:
+            pairs = zip(block.rows.tolist(), block.indices.tolist(), strict=True)
+            for (row, column), mask in zip(pairs, block.relation_mask.tolist(), strict=True):
+                assert mask == masks.get((nodes[row], nodes[column]), 0)
+                assert mask or row == column
+                seen.add(mask)
+    assert {1, 2} <= seen
+
+
+def test_the_relations_in_which_items_have_neighbours_are_known(items):
+    people = {
+        "director": [["A"], ["A"], []],
+        "writer": [[], ["W"], ["W"]],
+        "cook": [["C"], ["D"], []],
+    }
+    graph, three = EntityGraph.from_people(people), items.take([0, 1, 2])
+    table = LinkedFeatures(three, three.select(["image"]), graph)
+    assert table.relation_names == ("director", "writer", "cook")
+    assert table.heard_relations() == {"director": 0, "writer": 1}
+    assert table.take([0]).heard_relations() == {"director": 0}
+    assert table.take(np.zeros(0, np.int64)).heard_relations() == {}
+    unknown = LinkedFeatures(three, three.select(["image"]), graph.adjacency)
+    assert (unknown.relation_names, unknown.heard_relations()) == ((), {})
+    assert unknown.blocks([0]).graphs[0].relation_mask is None
+
+
 def test_batches_carry_blocks_and_labels_of_the_items_only(linked):
     labels = np.eye(NUM_ITEMS, 4, dtype=np.float32)
     batch = Batches(linked, labels).read(np.array([3, 1]))
