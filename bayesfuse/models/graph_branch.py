@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from bayesfuse.data.blocks import Blocks
 from bayesfuse.errors import ConfigError, FeatureError, unknown_option
 from bayesfuse.models.graph_attention import GraphAttention
+from bayesfuse.models.relation_attention import RelationAttention
 from bayesfuse.models.standardise import Standardise
 
 GRAPH = "graph"
@@ -30,6 +32,11 @@ class GraphSettings:
         attention_dropout: Probability in [0, 1) of dropping an edge for a head in training.
         version: `v1` (GAT) or `v2` (GATv2).
         backend: `torch` or `dgl`.
+        relations: Relation to its bit in the graph's relation mask, where each has a graph of its
+            own and the item's attention; empty where all are one graph.
+        query: With relations: the modalities of an item that ask which one it attends to.
+        loop_isolated: With relations: whether a node that has no neighbour in one hears itself.
+        edge_relations: Number of relations that add to the scores of their edges; 0 for none.
     """
 
     features: tuple[str, ...] = ("image",)
@@ -40,10 +47,16 @@ class GraphSettings:
     attention_dropout: float = 0.0
     version: str = "v1"
     backend: str = "torch"
+    relations: Mapping[str, int] = field(default_factory=dict)
+    query: tuple[str, ...] = ()
+    loop_isolated: bool = True
+    edge_relations: int = 0
 
 
-def build_gat(settings: GraphSettings, widths: Mapping[str, int]) -> GraphAttention:
-    """Return the layers of graph attention of a network.
+def build_gat(
+    settings: GraphSettings, widths: Mapping[str, int]
+) -> GraphAttention | RelationAttention:
+    """Return the layers of graph attention of a network, of one graph or of one a relation.
 
     There are residuals where there is more than one layer. A single one has none: what a node
     would add of itself, the fusion has already.
@@ -62,26 +75,31 @@ def build_gat(settings: GraphSettings, widths: Mapping[str, int]) -> GraphAttent
             f'There is a modality "{GRAPH}", which is what the network calls what an item hears '
             f'of its neighbours; rename that modality, for example to "{GRAPH}_".'
         )
-    features = settings.features
-    for name in features:
-        if name not in widths:
-            raise ConfigError(unknown_option("modality for the graph's nodes", name, widths))
-    if not features or len(set(features)) < len(features):
-        raise ConfigError(
-            f"The graph's nodes have the modalities {', '.join(features) or 'none'}; expected at "
-            "least one, each once."
-        )
-    return GraphAttention(
-        sum(widths[name] for name in features),
-        layers=settings.layers,
-        heads=settings.heads,
-        width=settings.width,
-        residual=settings.layers > 1,
-        version=settings.version,
-        feature_dropout=settings.feature_dropout,
-        attention_dropout=settings.attention_dropout,
-        backend=settings.backend,
+    in_features = _width(settings.features, widths, "the graph's nodes")
+    options: dict[str, Any] = {
+        "layers": settings.layers,
+        "heads": settings.heads,
+        "width": settings.width,
+        "residual": settings.layers > 1,
+        "version": settings.version,
+        "feature_dropout": settings.feature_dropout,
+        "attention_dropout": settings.attention_dropout,
+        "backend": settings.backend,
+    }
+    if not settings.relations:
+        return GraphAttention(in_features, num_relations=settings.edge_relations, **options)
+    return RelationAttention(
+        in_features,
+        settings.relations,
+        _width(settings.query, widths, "what asks for relations"),
+        loop_isolated=settings.loop_isolated,
+        **options,
     )
+
+
+def joined(names: Sequence[str], items: Mapping[str, Tensor]) -> Tensor:
+    """Return modalities of the same items side by side, `items x features`."""
+    return torch.cat([items[name] for name in names], dim=1)
 
 
 def node_features(
@@ -119,3 +137,16 @@ def node_features(
         others = standardise.one(name, blocks.inputs[name], seen)
         parts.append(torch.cat([items[name], others.to(items[name].dtype)]))
     return torch.cat(parts, dim=1)
+
+
+def _width(names: Sequence[str], widths: Mapping[str, int], what: str) -> int:
+    """Return how many features these modalities have together."""
+    for name in names:
+        if name not in widths:
+            raise ConfigError(unknown_option(f"modality for {what}", name, widths))
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(
+            f"The modalities for {what} are {', '.join(names) or 'none'}; expected at least one, "
+            "each once."
+        )
+    return sum(widths[name] for name in names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,14 @@ from bayesfuse.data.blocks import Blocks
 from bayesfuse.errors import ConfigError, FeatureError, unknown_option
 from bayesfuse.models.classifier import CLASSIFIERS
 from bayesfuse.models.fusion import FUSIONS
-from bayesfuse.models.graph_attention import GraphAttention
-from bayesfuse.models.graph_branch import GRAPH, GraphSettings, build_gat, node_features
+from bayesfuse.models.graph_branch import (
+    GRAPH,
+    GraphSettings,
+    build_gat,
+    joined,
+    node_features,
+)
+from bayesfuse.models.relation_attention import RelationAttention
 from bayesfuse.models.standardise import Standardise
 
 
@@ -46,7 +52,7 @@ class FusionNetwork(nn.Module):
     Attributes:
         names: The modalities, in order, without `graph`.
         num_labels: Number of labels.
-        gat: The layers of graph attention, or None.
+        gat: The layers of graph attention, of one graph or of one a relation; or None.
         fixed_logit: Buffer, `labels`: a constant logit, or NaN where the logit is learned.
 
     Raises:
@@ -84,11 +90,11 @@ class FusionNetwork(nn.Module):
         self.num_labels = num_labels
         self.standardise = Standardise(widths)
         self.graph, self.gat = graph, None
-        joined = dict(widths)
+        entering = dict(widths)
         if graph is not None:
             self.gat = build_gat(graph, widths)
-            joined[GRAPH] = self.gat.out_features
-        self.fusion = FUSIONS[fusion](joined, hidden)
+            entering[GRAPH] = self.gat.out_features
+        self.fusion = FUSIONS[fusion](entering, hidden)
         self.classifier = CLASSIFIERS[classifier].from_options(
             self.fusion.out_features,
             num_labels,
@@ -124,11 +130,8 @@ class FusionNetwork(nn.Module):
         """
         standardised = self.standardise(inputs, observed)
         if self.gat is not None or blocks is not None:
-            gat, blocks = self._hearing(blocks)
-            if heard is None:
-                nodes = self._nodes(standardised, blocks)
-                heard = gat(nodes, blocks.graphs)
-            standardised[GRAPH] = heard
+            reads = self._reads(standardised, blocks, known=heard is not None)
+            standardised[GRAPH] = self.gat(*reads) if heard is None else heard  # type: ignore[misc]
             observed = torch.cat([observed, observed.new_ones(len(observed), 1)], dim=1)
         fused = self.fusion(standardised, observed)
         logits: Tensor = self.classifier(fused)
@@ -156,27 +159,79 @@ class FusionNetwork(nn.Module):
         Raises:
             FeatureError: See `forward`.
         """
-        gat, blocks = self._hearing(blocks)
-        nodes = self._nodes(self.standardise(inputs, observed), blocks)
+        return self._draws(weights, inputs, observed, blocks)
+
+    def relation_attention(
+        self,
+        weights: Sequence[Mapping[str, Tensor]],
+        inputs: Mapping[str, Tensor],
+        observed: Tensor,
+        blocks: Blocks,
+    ) -> Tensor:
+        """Return how much each item attends to each relation, under several draws.
+
+        Args:
+            weights: See `hear_draws`.
+            inputs: See `forward`.
+            observed: See `forward`.
+            blocks: See `forward`.
+
+        Returns:
+            `draws x items x relations` (`gat.names`), in [0, 1], without dropout: 0 for a relation
+            in which the item has no neighbour, and 1 in all if it has any.
+
+        Raises:
+            FeatureError: See `forward`.
+            ConfigError: If all relations are one graph to the network.
+        """
+        if not isinstance(self.gat, RelationAttention):
+            raise ConfigError(
+                "The network has no attention over relations: they are one graph to it, or it has "
+                'none. Fit with --graph-relations each (graph_relations="each").'
+            )
+        training = self.gat.training
+        self.gat.eval()
+        try:
+            return self._draws(weights, inputs, observed, blocks, True)
+        finally:
+            self.gat.train(training)
+
+    def _draws(
+        self,
+        weights: Sequence[Mapping[str, Tensor]],
+        inputs: Mapping[str, Tensor],
+        observed: Tensor,
+        blocks: Blocks,
+        *explain: bool,
+    ) -> Tensor:
+        """Return what `gat` says under several draws, `draws x items x ...`."""
+        reads = self._reads(self.standardise(inputs, observed), blocks)
+        assert self.gat is not None
         random = [name for name in weights[0] if name.startswith("gat.")]
         if not random:
-            heard: Tensor = gat(nodes, blocks.graphs)
-            return heard.expand(len(weights), *heard.shape)
+            same: Tensor = self.gat(*reads, *explain)
+            return same.expand(len(weights), *same.shape)
         draws = {n.removeprefix("gat."): torch.stack([w[n] for w in weights]) for n in random}
-        return gat.forward_draws(draws, nodes, blocks.graphs)
+        found: Tensor = self.gat.forward_draws(draws, *reads, *explain)
+        return found
 
-    def _hearing(self, blocks: Blocks | None) -> tuple[GraphAttention, Blocks]:
+    def _reads(
+        self, standardised: Mapping[str, Tensor], blocks: Blocks | None, known: bool = False
+    ) -> tuple[Any, ...]:
+        """Return what `gat` is called on; nothing if it is known what it says."""
         if self.gat is None or blocks is None:
             got, expected = ("no graph", "one") if blocks is None else ("a graph", "none")
             raise FeatureError(
                 f"The items come with {got}; the network expects {expected}. Is it the network "
                 "that was fitted on items such as these?"
             )
-        return self.gat, blocks
-
-    def _nodes(self, standardised: Mapping[str, Tensor], blocks: Blocks) -> Tensor:
+        if known:
+            return ()
         assert self.graph is not None
-        return node_features(self.standardise, self.graph.features, standardised, blocks)
+        nodes = node_features(self.standardise, self.graph.features, standardised, blocks)
+        if isinstance(self.gat, RelationAttention):
+            return nodes, blocks.graphs, joined(self.graph.query, standardised)
+        return nodes, blocks.graphs
 
     def set_label_counts(self, positives: Tensor, num_items: int) -> None:
         r"""Start every label at its base rate, and fix those that training can say nothing about.

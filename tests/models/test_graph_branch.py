@@ -174,9 +174,11 @@ def test_blocks_and_networks_that_do_not_fit():
 def test_settings_that_do_not_fit():
     with pytest.raises(ConfigError, match=r'"imge".*Did you mean "image"'):
         build_gat(GraphSettings(("imge",)), WIDTHS)
-    with pytest.raises(ConfigError, match=r"modalities text, text; expected at least one, each"):
+    with pytest.raises(
+        ConfigError, match=r"modalities for the graph's nodes are text, text; expected at"
+    ):
         build_gat(GraphSettings(("text", "text")), WIDTHS)
-    with pytest.raises(ConfigError, match=r"modalities none; expected at least one"):
+    with pytest.raises(ConfigError, match=r"modalities for the graph's nodes are none; expected"):
         build_gat(GraphSettings(()), WIDTHS)
     with pytest.raises(ConfigError, match=r'modality "graph".*rename'):
         build_gat(GraphSettings(), {"graph": 3, "image": 2})
