@@ -146,6 +146,8 @@ _ONLY_WITH: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("guide", ("lowrank",), ("rank",)),
     ("classifier", ("maxout",), ("classifier_hidden", "pieces")),
     ("graph", ("people",), tuple(name for name in GraphConfig.model_fields if name != "graph")),
+    ("graph_relations", ("each",), ("graph_query",)),
+    ("graph_relations", ("union",), ("graph_edge_bias",)),
 )
 """Which setting, at which of its values, some other settings are for."""
 
@@ -160,12 +162,10 @@ def without_effect(settings: FitConfig, given: Mapping[str, Any]) -> list[str]:
     found = []
     for other, values, names in _ONLY_WITH:
         idle = [f"--{name.replace('_', '-')}" for name in names if name in given]
-        got = getattr(settings, other)
+        got, flag = getattr(settings, other), f"--{other.replace('_', '-')}"
         if idle and got not in values:
             only = ", ".join(values)
-            found.append(
-                f"{', '.join(idle)}: no effect with --{other} {got}; for --{other} {only} only."
-            )
+            found.append(f"{', '.join(idle)}: no effect with {flag} {got}; for {flag} {only} only.")
     if settings.finetune is None:
         idle = [n for n in FinetuneConfig.model_fields if n in given and n != "finetune"]
         if idle:

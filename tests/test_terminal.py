@@ -141,6 +141,14 @@ def test_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
         ({"guide": "normal", "rank": 3}, ["--rank: no effect with --guide normal"]),
         ({"classifier": "linear", "pieces": 3}, ["--pieces: no effect with --classifier linear"]),
         ({"elbo": "none", "beta_start": 0, "rank": 2}, ["--rank", "--beta-start", "--rank"]),
+        (
+            {"graph": "people", "graph_query": ("text",)},
+            ["--graph-query: no effect with --graph-relations union; for --graph-relations each"],
+        ),
+        (
+            {"graph": "people", "graph_relations": "each", "graph_edge_bias": "relation"},
+            ["--graph-edge-bias: no effect with --graph-relations each"],
+        ),
     ],
 )
 def test_settings_without_effect_are_told(given: dict[str, Any], said: list[str]) -> None:
@@ -157,6 +165,7 @@ def test_settings_without_effect_are_told(given: dict[str, Any], said: list[str]
         {"elbo": "trace", "prior_scale": 0.1, "temperature": 0.5, "num_particles": 2},
         {"guide": "lowrank", "rank": 3},
         {"annealing": "cyclical", "annealing_cycles": 3, "beta_start": 0},
+        {"graph": "people", "graph_relations": "each", "graph_query": ("text",)},
     ],
 )
 def test_settings_with_an_effect_are_not(given: dict[str, Any]) -> None:

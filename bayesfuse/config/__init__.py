@@ -22,7 +22,9 @@ from bayesfuse.config.encoding import (
 )
 from bayesfuse.config.finetuning import FinetuneConfig
 from bayesfuse.config.graph import (
+    EDGE_BIASES,
     GRAPH_BACKENDS,
+    GRAPH_RELATIONS,
     GRAPH_VERSIONS,
     GRAPHS,
     SELF_LOOPS,
@@ -46,11 +48,13 @@ __all__ = [
     "CLASSIFIERS",
     "DECAYS",
     "DECISIONS",
+    "EDGE_BIASES",
     "ELBOS",
     "ENCODER_PRECISIONS",
     "FUSIONS",
     "GRAPHS",
     "GRAPH_BACKENDS",
+    "GRAPH_RELATIONS",
     "GRAPH_VERSIONS",
     "GUIDES",
     "LONG_TEXTS",

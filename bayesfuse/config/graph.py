@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field
 from bayesfuse.config.base import Config, Names, one_of
 
 GRAPHS = ("none", "people")
+GRAPH_RELATIONS = ("each", "union")
+EDGE_BIASES = ("none", "relation")
 GRAPH_VERSIONS = ("v1", "v2")
 GRAPH_BACKENDS = ("dgl", "torch")
 SELF_LOOPS = ("all", "isolated", "none")
@@ -43,6 +45,21 @@ class GraphConfig(Config):
     )
     graph_features: Names = Field(
         ("image",), description="Modalities that items hear of each other, as text,image; or all."
+    )
+    graph_relations: Annotated[str, one_of("choice of relations", GRAPH_RELATIONS)] = Field(
+        "union",
+        description="One graph of all relations (union), or one of each (each), to which an item "
+        "attends as its own features ask.",
+    )
+    graph_query: Names | None = Field(
+        None,
+        description="Modalities of an item that ask which relation it attends to, or all; text, "
+        "if there is one, if left out.",
+    )
+    graph_edge_bias: Annotated[str, one_of("edge bias", EDGE_BIASES)] = Field(
+        "none",
+        description="What of an edge adds to its attention: relation (a learned number for each "
+        "of its relations) or none.",
     )
     graph_layers: int = Field(1, ge=1, description="Layers of graph attention.")
     graph_heads: int = Field(4, ge=1, description="Heads of a layer.")

@@ -30,6 +30,7 @@ from bayesfuse.estimator.model import (
     svi_settings,
 )
 from bayesfuse.estimator.parameters import ModelParameters
+from bayesfuse.estimator.relations import check_relations, relations_that_count
 from bayesfuse.estimator.run_folder import load_run, save_run
 from bayesfuse.estimator.training_data import catalog_data, hold_out
 from bayesfuse.evaluation import metrics
@@ -110,10 +111,10 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             self.__dict__.pop(name, None)  # of an earlier fit, perhaps on another kind of X
         self.links_: Links | None = None
         data = self._training_data(X, y, validation, config)
-        check_linked(data.train, config)
+        relations = relations_that_count(data, config)
         widths = data.train.widths
         num_items = data.train.num_items
-        self.model_ = build_model(widths, len(self.label_names_), num_items, config)
+        self.model_ = build_model(widths, len(self.label_names_), num_items, config, relations)
         self.label_counts_ = data.train_labels.sum(axis=0).astype(np.int64)
         set_data_statistics(
             self.model_.network,
@@ -310,7 +311,8 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
     def _table(self, X: Any) -> FeatureTable:
         """Return the features of X in the shape that the network was fitted on."""
         check_is_fitted(self, "model_")
-        return self._matched(X, self.model_.network.standardise.widths)
+        network = self.model_.network
+        return check_relations(self._matched(X, network.standardise.widths), network.relations)
 
     def _matched(self, X: Any, widths: Mapping[str, int]) -> FeatureTable:
         named = isinstance(X, Mapping) and inputs.is_table(X)

@@ -103,7 +103,11 @@ class BayesianModel:
 
 
 def build_model(
-    widths: Mapping[str, int], num_labels: int, num_items: int, config: ModelConfig
+    widths: Mapping[str, int],
+    num_labels: int,
+    num_items: int,
+    config: ModelConfig,
+    relations: Mapping[str, int] | None = None,
 ) -> BayesianModel:
     """Return a new model on the config's device, initialised with its seed.
 
@@ -112,6 +116,7 @@ def build_model(
         num_labels: Number of labels.
         num_items: N, the number of training items.
         config: The settings.
+        relations: See `graph_settings`.
 
     Raises:
         ConfigError: If a name or a number does not fit.
@@ -129,7 +134,7 @@ def build_model(
             classifier_hidden=config.classifier_hidden,
             pieces=config.pieces,
             dropout=config.dropout,
-            graph=graph_settings(widths, config),
+            graph=graph_settings(widths, config, relations),
         )
         if config.elbo == "none":
             return BayesianModel(network.to(device), None, None, num_items)
@@ -146,16 +151,22 @@ def build_model(
     return BayesianModel(network.to(device), lifted.to(device), guide.to(device), num_items)
 
 
-def graph_settings(widths: Mapping[str, int], config: ModelConfig) -> GraphSettings | None:
+def graph_settings(
+    widths: Mapping[str, int], config: ModelConfig, relations: Mapping[str, int] | None = None
+) -> GraphSettings | None:
     """Return how the items of a network hear each other; None if they do not.
 
     Args:
         widths: Modality to number of features.
         config: The settings.
+        relations: Those that count by themselves, to their bits in the graph's relation mask (see
+            `bayesfuse.estimator.relations`).
     """
     if config.graph == "none":
         return None
-    chosen = config.graph_features
+    chosen, query = config.graph_features, config.graph_query
+    if query is None:
+        query = ("text",) if "text" in widths else ("all",)
     return GraphSettings(
         features=tuple(widths) if chosen == ("all",) else chosen,
         layers=config.graph_layers,
@@ -165,6 +176,11 @@ def graph_settings(widths: Mapping[str, int], config: ModelConfig) -> GraphSetti
         attention_dropout=config.attention_dropout,
         version=config.graph_version,
         backend=config.graph_backend,
+        relations=dict(relations or {}),
+        each=config.graph_relations == "each",
+        query=tuple(widths) if query == ("all",) else query,
+        loop_isolated=config.self_loops != "none",
+        edge_bias=config.graph_edge_bias == "relation",
     )
 
 

@@ -64,6 +64,9 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         precision: str = "auto",
         graph: str = "none",
         graph_features: Sequence[str] = ("image",),
+        graph_relations: str = "union",
+        graph_query: Sequence[str] | None = None,
+        graph_edge_bias: str = "none",
         graph_layers: int = 1,
         graph_heads: int = 4,
         graph_width: int = 32,
@@ -120,6 +123,9 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.precision = precision
         self.graph = graph
         self.graph_features = graph_features
+        self.graph_relations = graph_relations
+        self.graph_query = graph_query
+        self.graph_edge_bias = graph_edge_bias
         self.graph_layers = graph_layers
         self.graph_heads = graph_heads
         self.graph_width = graph_width

@@ -219,7 +219,9 @@ def load_run(kind: type[FusionClassifier], path: Path, device: str = "auto") -> 
         ) from None
     choose_device(device)
     classifier.config_ = model_config
-    classifier.model_ = build_model(widths, len(classifier.label_names_), num_items, model_config)
+    classifier.model_ = build_model(
+        widths, len(classifier.label_names_), num_items, model_config, about.get("relations")
+    )
     classifier.model_.load_tensors(tensors, path / "model.safetensors")
     classifier.links_ = Links.read(path, widths) if about.get("linked") else None
     classifier.result_, classifier.history_ = result, result.history
@@ -297,6 +299,7 @@ def _write_model(classifier: FusionClassifier, file: Path) -> None:
         "columns": columns,
         "feature_names": None if names is None else list(names),
         "linked": classifier.links_ is not None,
+        "relations": model.network.relations,
     }
     # one key, since safetensors writes several in an order that differs from run to run
     save_file(tensors, file, {FORMAT: json.dumps(about)})

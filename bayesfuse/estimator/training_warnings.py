@@ -26,4 +26,12 @@ def training_warnings(classifier: FusionClassifier) -> list[str]:
         )
     if classifier.links_ is not None:
         found += classifier.links_.graph.warnings
+    if classifier.links_ is not None and classifier.config_.graph_relations == "each":
+        heard = classifier.model_.network.relations
+        names = [name for name in classifier.links_.graph.relation_names if name not in heard]
+        if names:
+            found.append(
+                f"No training item has a neighbour by {', '.join(names)}: nothing could be learned "
+                f"of {'them' if len(names) > 1 else 'it'}, and nothing of it is heard."
+            )
     return found

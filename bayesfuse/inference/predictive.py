@@ -80,9 +80,7 @@ class PosteriorPredictive:
         if self.lifted is None:
             draws = 1
         num_labels = self.network.get_buffer("fixed_logit").shape[0]
-        width = batches.features.numbers_an_item + 4 * self._hidden()
-        an_item = 4 * (draws * num_labels + width)
-        chunk = int(max(LANES, memory_budget // max(1, an_item) // LANES * LANES))
+        chunk = self._chunk(batches, draws * num_labels, memory_budget)
         cached = self._cache(draws, memory_budget) if chunk < len(batches) else None
         base_rates = self._base_rate_draws(draws)
         for batch in batches.in_order(chunk):
@@ -94,10 +92,46 @@ class PosteriorPredictive:
                 found[:, :, label] = rates[:, None]
             yield found
 
+    def relation_attention(
+        self, batches: Batches, draws: int, memory_budget: int = DEFAULT_MEMORY_BUDGET
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield how much items attend to each relation, `draws x items x relations`, by chunks.
+
+        The draws are those of `chunks`. The network has a method `relation_attention` for it (see
+        `bayesfuse.models.network.FusionNetwork`).
+
+        Args:
+            batches: The items.
+            draws: See `chunks`.
+            memory_budget: See `chunks`.
+
+        Raises:
+            ConfigError: If the network hears no relations by themselves.
+        """
+        network: Any = self.network
+        if self.lifted is None:
+            draws = 1
+        chunk = self._chunk(batches, draws * len(network.relations), memory_budget)
+        cached = self._cache(draws, memory_budget) if chunk < len(batches) else None
+        for batch in batches.in_order(chunk):
+            parts = []
+            for weights in self._weights_of_draws(draws, HEARD_AT_ONCE, cached):
+                with torch.no_grad(), self._evaluating(), self._mixed(batch.observed.device):
+                    told: Tensor = network.relation_attention(
+                        weights, batch.inputs, batch.observed, batch.blocks
+                    )
+                parts.append(told.float().cpu().numpy())
+            yield np.concatenate(parts)
+
     def mean(self, batches: Batches, draws: int) -> NDArray[np.float32]:
         """Return the predictive probability, the mean over draws, `items x labels`."""
         parts = [chunk.mean(axis=0) for chunk in self.chunks(batches, draws)]
         return np.concatenate(parts)
+
+    def _chunk(self, batches: Batches, outputs: int, memory_budget: int) -> int:
+        """Return how many items to predict at a time, so many numbers an item coming out."""
+        an_item = 4 * (outputs + batches.features.numbers_an_item + 4 * self._hidden())
+        return int(max(LANES, memory_budget // max(1, an_item) // LANES * LANES))
 
     def _hidden(self) -> int:
         """Return the widest layer's units, for the memory that a forward pass takes an item."""
@@ -131,12 +165,18 @@ class PosteriorPredictive:
     ) -> Iterator[Tensor]:
         """Yield the logits of each draw, `items x labels`."""
         together = 1 if batch.blocks is None else HEARD_AT_ONCE
-        for start in range(0, draws, together):
-            numbers = range(start, min(start + together, draws))
-            weights = [cached[n] if cached is not None else self._weights(n) for n in numbers]
+        for weights in self._weights_of_draws(draws, together, cached):
             heard = self._heard(weights, batch)
             for place, draw in enumerate(weights):
                 yield self._logits(draw, batch, None if heard is None else heard[place])
+
+    def _weights_of_draws(
+        self, draws: int, together: int, cached: list[dict[str, Tensor]] | None
+    ) -> Iterator[list[dict[str, Tensor]]]:
+        """Yield the weights of so many draws at a time."""
+        for start in range(0, draws, together):
+            numbers = range(start, min(start + together, draws))
+            yield [cached[n] if cached is not None else self._weights(n) for n in numbers]
 
     @torch.no_grad()
     def _heard(self, weights: list[dict[str, Tensor]], batch: Batch) -> Tensor | None:

@@ -32,11 +32,11 @@ class GraphSettings:
         attention_dropout: Probability in [0, 1) of dropping an edge for a head in training.
         version: `v1` (GAT) or `v2` (GATv2).
         backend: `torch` or `dgl`.
-        relations: Relation to its bit in the graph's relation mask, where each has a graph of its
-            own and the item's attention; empty where all are one graph.
-        query: With relations: the modalities of an item that ask which one it attends to.
-        loop_isolated: With relations: whether a node that has no neighbour in one hears itself.
-        edge_relations: Number of relations that add to the scores of their edges; 0 for none.
+        relations: Relation to its bit in the graph's relation mask, of those that count.
+        each: Whether each of them is a graph of its own, to which an item attends more or less.
+        query: With `each`: the modalities of an item that ask which relation it attends to.
+        loop_isolated: With `each`: whether a node that has no neighbour in a relation hears itself.
+        edge_bias: Without `each`: whether an edge's relations add to its attention.
     """
 
     features: tuple[str, ...] = ("image",)
@@ -48,9 +48,10 @@ class GraphSettings:
     version: str = "v1"
     backend: str = "torch"
     relations: Mapping[str, int] = field(default_factory=dict)
+    each: bool = False
     query: tuple[str, ...] = ()
     loop_isolated: bool = True
-    edge_relations: int = 0
+    edge_bias: bool = False
 
 
 def build_gat(
@@ -86,12 +87,13 @@ def build_gat(
         "attention_dropout": settings.attention_dropout,
         "backend": settings.backend,
     }
-    if not settings.relations:
-        return GraphAttention(in_features, num_relations=settings.edge_relations, **options)
+    if not settings.each:
+        count = 1 + max(settings.relations.values()) if settings.edge_bias else 0
+        return GraphAttention(in_features, num_relations=count, **options)
     return RelationAttention(
         in_features,
         settings.relations,
-        _width(settings.query, widths, "what asks for relations"),
+        _width(settings.query, widths, "the graph's query"),
         loop_isolated=settings.loop_isolated,
         **options,
     )

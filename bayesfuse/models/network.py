@@ -137,6 +137,11 @@ class FusionNetwork(nn.Module):
         logits: Tensor = self.classifier(fused)
         return torch.where(self.fixed_logit.isnan(), logits, self.fixed_logit)
 
+    @property
+    def relations(self) -> dict[str, int]:
+        """Return the relations that count by themselves, to their bits in the relation mask."""
+        return {} if self.graph is None else dict(self.graph.relations)
+
     def hear_draws(
         self,
         weights: Sequence[Mapping[str, Tensor]],

@@ -49,6 +49,18 @@ def test_modalities_of_the_nodes_are_read() -> None:
     assert GraphConfig.parse({"graph_features": "text, image"}).graph_features == ("text", "image")
 
 
+def test_relations_are_one_graph_unless_each_is_asked_for() -> None:
+    assert (GraphConfig().graph_relations, GraphConfig().graph_query) == ("union", None)
+    given = {"graph_relations": "each", "graph_query": "text,image"}
+    assert GraphConfig.parse(given).graph_query == ("text", "image")
+    with pytest.raises(ConfigError, match=r'"eech"; expected one of each, union. Did you mean'):
+        GraphConfig.parse({"graph_relations": "eech"})
+    with pytest.raises(
+        ConfigError, match=r'Unknown edge bias "relations".*Did you mean "relation"'
+    ):
+        GraphConfig.parse({"graph_edge_bias": "relations"})
+
+
 def test_mistakes_are_told_with_the_nearest() -> None:
     with pytest.raises(ConfigError) as caught:
         FitConfig.parse({"graph": "poeple", "graph_version": "v3", "max_group": 1})

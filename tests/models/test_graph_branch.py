@@ -12,6 +12,7 @@ from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError, FeatureError
 from bayesfuse.graph.attention_graph import AttentionGraph
 from bayesfuse.graph.csr import Adjacency
+from bayesfuse.graph.entity_graph import EntityGraph
 from bayesfuse.graph.linked_features import LinkedFeatures
 from bayesfuse.models.graph_branch import GraphSettings, build_gat
 from bayesfuse.models.network import FusionNetwork
@@ -154,6 +155,114 @@ def test_draws_in_one_call_are_draws_one_by_one(backend):
     assert torch.equal(same[0], same[2])
 
 
+# ---- a graph a relation
+
+EACH = {"relations": {"director": 0, "writer": 1}, "each": True, "query": ("text",)}
+
+
+def related(layers: int = 1) -> LinkedFeatures:
+    """Return the same items and edges, of known relations."""
+    whole = table(layers=layers)
+    graph = EntityGraph(4, *GRAPH, ("director", "writer"), np.array([1, 2, 3, 2, 0], np.uint64))
+    return LinkedFeatures(whole, whole.nodes, graph, fan_out=[None] * layers)
+
+
+def test_relations_have_sites_of_their_own():
+    network = build(**EACH)
+    names = dict(network.named_parameters())
+    assert names["gat.director.0.weight"].shape == names["gat.writer.0.weight"].shape == (6, 2)
+    assert names["gat.relations.query.weight"].shape == (3, 3)
+    assert names["fusion.graph.weight"].shape == (6, 6)
+    assert network.relations == {"director": 0, "writer": 1}
+    assert build().relations == {}
+    biased = build(relations=EACH["relations"], edge_bias=True)
+    assert dict(biased.named_parameters())["gat.0.relation_bias"].shape == (2, 2)
+
+
+def test_what_each_relation_says_enters_the_fusion_as_one_modality():
+    network, linked = build(**EACH), related()
+    batch = read(linked, [0, 1, 2, 3])
+    standardised = network.standardise(batch.inputs, batch.observed)
+    whole = AttentionGraph.of(EntityGraph(4, *GRAPH, ("d", "w"), linked.relation_mask))
+    heard = network.gat(standardised["image"], whole, standardised["text"])
+    seen = torch.cat([batch.observed, torch.ones(4, 1, dtype=torch.bool)], dim=1)
+    expected = network.classifier(network.fusion({**standardised, "graph": heard}, seen))
+    torch.testing.assert_close(logits(network, linked, [0, 1, 2, 3]), expected)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("rows", [[0], [2, 0], [3, 1], [0, 0, 3]], ids=str)
+def test_with_relations_an_item_does_not_depend_on_the_batch(layers, rows):
+    network, linked = build(layers, **EACH), related(layers)
+    together = logits(network, linked, [0, 1, 2, 3])
+    torch.testing.assert_close(logits(network, linked, rows), together[rows])
+
+
+@pytest.mark.parametrize("parts", ["", "fusion", "gat.writer", "gat.relations"])
+def test_draws_of_relations_in_one_call_are_draws_one_by_one(parts):
+    network = build(2, **EACH)
+    batch = read(related(2), [0, 3, 2])
+    draws = [
+        {n: torch.randn(p.shape) for n, p in network.named_parameters() if n.startswith(parts)}
+        for _ in range(3)
+    ]
+    reads = (batch.inputs, batch.observed, batch.blocks)
+    heard = network.hear_draws(draws, *reads)
+    told = network.relation_attention(draws, *reads)
+    assert (heard.shape, told.shape) == ((3, 3, 6), (3, 3, 2))
+    for draw, found, attention in zip(draws, heard, told, strict=True):
+        one = torch.func.functional_call(network, draw, (*reads, found))
+        other = torch.func.functional_call(network, draw, reads)
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+        inside = {n.removeprefix("gat."): w for n, w in draw.items() if n.startswith("gat.")}
+        again = torch.func.functional_call(
+            network.gat, inside, network._reads(network.standardise(*reads[:2]), reads[2])
+        )
+        torch.testing.assert_close(found, again, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(attention.sum(1), torch.tensor([1.0, 0.0, 1.0]))
+        assert attention[2].tolist() == [0.0, 1.0]
+
+
+def test_attention_is_told_without_dropout_and_training_goes_on():
+    network = build(feature_dropout=0.5, attention_dropout=0.5, **EACH).train()
+    batch = read(related(), [0, 1])
+    reads = (batch.inputs, batch.observed, batch.blocks)
+    first = network.relation_attention([{}], *reads)
+    assert network.gat.training
+    assert torch.equal(first, network.relation_attention([{}], *reads))
+    assert not torch.equal(network.hear_draws([{}], *reads), network.hear_draws([{}], *reads))
+
+
+def test_text_that_is_hidden_asks_as_unseen_text():
+    network, batch = build(**EACH), read(related(), [0])
+    hidden = torch.tensor([[False, True]])
+    moved = {**batch.inputs, "text": batch.inputs["text"] + 9}
+    weights = [{n: torch.randn_like(p) for n, p in network.named_parameters()}]
+    told = [
+        network.relation_attention(weights, inputs, observed, batch.blocks)
+        for inputs in (batch.inputs, moved)
+        for observed in (hidden, batch.observed)
+    ]
+    assert torch.equal(told[0], told[2])
+    assert not torch.allclose(told[1], told[3], atol=1e-4)
+
+
+def test_a_union_has_no_attention_over_relations():
+    batch = read(table(), [0])
+    with pytest.raises(ConfigError, match=r"one graph to it.*graph-relations each"):
+        build().relation_attention([{}], batch.inputs, batch.observed, batch.blocks)
+
+
+def test_the_relations_of_an_edge_may_add_to_its_attention():
+    network = build(relations=EACH["relations"], edge_bias=True)
+    before = logits(network, related(), [0, 1])
+    with torch.no_grad():
+        network.gat.layers[0].relation_bias += torch.tensor([[3.0, 0.0]])
+    after = logits(network, related(), [0, 1])
+    assert not torch.allclose(before[0], after[0], atol=1e-4)
+    torch.testing.assert_close(before[1], after[1])  # it has one neighbour
+
+
 def test_blocks_and_networks_that_do_not_fit():
     linked, plain = table(), FusionNetwork(WIDTHS, 5).eval()
     batch = read(linked, [0])
@@ -182,5 +291,9 @@ def test_settings_that_do_not_fit():
         build_gat(GraphSettings(()), WIDTHS)
     with pytest.raises(ConfigError, match=r'modality "graph".*rename'):
         build_gat(GraphSettings(), {"graph": 3, "image": 2})
+    with pytest.raises(ConfigError, match=r"for the graph's query \"txt\".*Did you mean"):
+        build_gat(GraphSettings(relations={"a": 0}, each=True, query=("txt",)), WIDTHS)
+    with pytest.raises(ConfigError, match=r"for the graph's query are none; expected"):
+        build_gat(GraphSettings(relations={"a": 0}, each=True), WIDTHS)
     with pytest.raises(ConfigError, match=r"heads is 0"):
         build_gat(GraphSettings(heads=0), WIDTHS)

@@ -263,8 +263,8 @@ def test_what_does_not_fit_is_told():
         made(features, unknown, query)
     with pytest.raises(ConfigError, match=r'"directr.0.weight".*Did you mean'):
         made.forward_draws({"directr.0.weight": torch.zeros(2)}, features, GRAPH, query)
+    weights = {**draws_of(made, 1), **draws_of(made, 2, "relations")}
     with pytest.raises(ConfigError, match=r"Got weights of 1, 2 draws"):
-        weights = {**draws_of(made, 1), **draws_of(made, 2, "relations")}
         made.forward_draws(weights, features, GRAPH, query)
     with pytest.raises(ConfigError, match=r"Got 2 blocks for 1 layers"):
         made(features, [GRAPH, GRAPH], query)
