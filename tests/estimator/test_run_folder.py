@@ -177,6 +177,7 @@ def test_the_weights_tell_what_they_are_of(fitted, saved):
         "columns": None,
         "feature_names": None,
         "linked": False,
+        "relations": {},
     }
     assert names == set(fitted.model_.tensors())
 
