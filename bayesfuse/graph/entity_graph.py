@@ -161,7 +161,11 @@ class EntityGraph:
     def __repr__(self) -> str:
         """Return the size of the graph, and its relations."""
         relations = ", ".join(self.relation_names)
-        return f"EntityGraph({self.num_nodes:,} nodes, {self.num_edges:,} edges by {relations})"
+        nodes, edges = (
+            f"{number:,} {what}{'' if number == 1 else 's'}"
+            for number, what in ((self.num_nodes, "node"), (self.num_edges, "edge"))
+        )
+        return f"EntityGraph({nodes}, {edges} by {relations})"
 
     @property
     def adjacency(self) -> Adjacency:

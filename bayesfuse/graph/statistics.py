@@ -119,7 +119,7 @@ class GraphStatistics:
         histogram = aligned(("neighbours", "nodes", "share"), bins).split("\n")
         bars = ["", *_bars([b.count for b in self.histogram])]
         parts = [
-            f"{self.num_nodes:,} nodes, {self.rows[-1].edges:,} edges, self-loops: "
+            f"{_some(self.num_nodes, 'node')}, {_some(self.rows[-1].edges, 'edge')}, self-loops: "
             f"{self.num_self_loops:,} ({self.self_loops})",
             aligned(head, rows),
             "\n".join(f"{a}  {b}".rstrip() for a, b in zip(histogram, bars, strict=True)),
@@ -224,6 +224,10 @@ def _bars(counts: Sequence[int]) -> list[str]:
     """Return a bar for each count, the longest for the largest; a count that is not 0 shows."""
     most = max(counts, default=0)
     return ["#" * -(-_BAR * count // most) if count else "" for count in counts]
+
+
+def _some(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _count(number: int | None) -> str:

@@ -39,7 +39,7 @@ def test_it_prints_how_many_names_were_cut() -> None:
     people = {"director": [["A"], ["A"], ["A"], ["B"], ["B"]], "writer": [["C"], [], [], [], []]}
     graph = EntityGraph.from_people(people, max_group=2, self_loops="all")
     text = str(describe_graph(graph))
-    assert text.startswith("5 nodes, 1 edges, self-loops: 5 (all)\n")
+    assert text.startswith("5 nodes, 1 edge, self-loops: 5 (all)\n")
     cut = [line.split()[-1] for line in text.split("\n\n")[1].splitlines()]
     assert cut == ["cut", "1", "0", "1"]
 
