@@ -8,13 +8,15 @@ from collections.abc import Iterable, Sequence
 def aligned(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table as text: the first column to the left, the others to the right.
 
+    What cannot be printed, such as a line's end within a name, becomes a space.
+
     Example:
         >>> print(aligned(("role", "edges"), [("director", "16,554"), ("writer", "7")]))
         role       edges
         director  16,554
         writer         7
     """
-    lines = [list(head), *(list(row) for row in rows)]
+    lines = [[_on_one_line(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     text = [
         "  ".join(
@@ -24,3 +26,7 @@ def aligned(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         for line in lines
     ]
     return "\n".join(text)
+
+
+def _on_one_line(cell: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in cell)

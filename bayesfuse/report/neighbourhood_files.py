@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bayesfuse.errors import write_error
+from bayesfuse.errors import ConfigError, write_error
 from bayesfuse.report.neighbourhood import Drawing
 from bayesfuse.report.neighbourhood_page import render_page, write_page
 from bayesfuse.report.neighbourhood_picture import write_picture
@@ -15,12 +15,17 @@ PICTURE, PAGE = ".png", ".html"
 def neighbourhood_files(name: Path) -> tuple[Path, Path]:
     """Return the two files that a name stands for.
 
+    Raises:
+        ConfigError: If it is a folder's: `.`, `..` or `/`.
+
     Example:
         >>> [path.name for path in neighbourhood_files(Path("jaws"))]
         ['jaws.png', 'jaws.html']
         >>> neighbourhood_files(Path("jaws.png")) == neighbourhood_files(Path("jaws"))
         True
     """
+    if name.name in ("", ".."):
+        raise ConfigError(f'--out got "{name}"; expected a name such as jaws, for two files.')
     base = name.with_suffix("") if name.suffix.lower() in (PICTURE, PAGE) else name
     return base.with_name(base.name + PICTURE), base.with_name(base.name + PAGE)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bayesfuse.errors import MissingExtraError, UserError
+from bayesfuse.errors import ConfigError, MissingExtraError, UserError
 from bayesfuse.graph.entity_graph import EntityGraph
 from bayesfuse.graph.neighbourhood import ego
 from bayesfuse.report.neighbourhood import Drawing, arrange
@@ -25,6 +25,12 @@ def test_a_name_stands_for_two_files(name: str) -> None:
         Path("a.b/around.png"),
         Path("a.b/around.html"),
     )
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "a/.."])
+def test_a_folder_is_no_name(name: str) -> None:
+    with pytest.raises(ConfigError, match="expected a name such as jaws"):
+        neighbourhood_files(Path(name))
 
 
 def test_a_dot_in_a_name_stays() -> None:
