@@ -105,6 +105,7 @@ def fit(
         "stopped": result.stopped,
         "elbo": settings.elbo,
         "temperature": settings.temperature,
+        "class_weights": settings.class_weights,
         "warnings": list(done.warnings),
         "val": None if done.evaluation is None else done.evaluation.to_dict(),
     }
@@ -177,6 +178,7 @@ def predict(
     )
     metadata = {"draws": draws, "seed": seed, "elbo": opened.config.elbo}
     metadata |= {"temperature": opened.config.temperature}
+    metadata |= {"class_weights": opened.config.class_weights}
     with rows_progress(len(rows) * len(opened.classifier.label_names_)) as on_rows:
         count = write_predictions(tables, out, metadata, on_rows)
     how = _how(opened, draws)
@@ -201,6 +203,7 @@ def evaluate(
     if as_json:
         about = {"split": split, "draws": draws, "seed": seed, "elbo": opened.config.elbo}
         about |= {"temperature": opened.config.temperature}
+        about |= {"class_weights": opened.config.class_weights}
         typer.echo(json.dumps({**about, **scores.to_dict()}))
         return
     typer.echo(f"{opened.catalog.source}, {split}, {_how(opened, draws)}\n{scores}")
@@ -308,14 +311,21 @@ def _draws(opened: Run, options: PredictConfig) -> tuple[int, int]:
 
 def _how(opened: Run, draws: int) -> str:
     if opened.config.elbo == "none":
-        return "no posterior (--elbo none)"
+        return f"no posterior (--elbo none){_weighted(opened.config)}"
     return f"{draws} posterior draw{'s' if draws != 1 else ''}{_cold(opened.config)}"
 
 
 def _cold(config: FitConfig) -> str:
-    """Say which temperature a posterior has, unless it is Bayes' own."""
+    """Say which temperature a posterior has, unless it is Bayes' own, and how labels weigh."""
     cold = config.temperature != 1 and config.elbo != "none"
-    return f", temperature {config.temperature:g}" if cold else ""
+    temperature = f", temperature {config.temperature:g}" if cold else ""
+    return temperature + _weighted(config)
+
+
+def _weighted(config: FitConfig) -> str:
+    """Say which class weights there are, if any."""
+    weights = config.class_weights
+    return "" if weights == "none" else f", class weights {weights}: of a reweighted problem"
 
 
 def main() -> None:

@@ -145,6 +145,9 @@ _ONLY_WITH: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("annealing", ("cyclical",), ("annealing_cycles",)),
     ("guide", ("lowrank",), ("rank",)),
     ("classifier", ("maxout",), ("classifier_hidden", "pieces")),
+    ("model", ("fusion",), ("fusion",)),
+    ("model", ("fusion", "mm-gatbt"), ("hidden",)),
+    ("fusion_rule", ("bitransformer",), ("transformer_layers",)),
     ("graph", ("people",), tuple(name for name in GraphConfig.model_fields if name != "graph")),
     ("graph_relations", ("each",), ("graph_query",)),
     ("graph_relations", ("union",), ("graph_edge_bias",)),
@@ -162,7 +165,7 @@ def without_effect(settings: FitConfig, given: Mapping[str, Any]) -> list[str]:
     found = []
     for other, values, names in _ONLY_WITH:
         idle = [f"--{name.replace('_', '-')}" for name in names if name in given]
-        got, flag = getattr(settings, other), f"--{other.replace('_', '-')}"
+        got, flag = getattr(settings, other), f"--{other.removesuffix('_rule').replace('_', '-')}"
         if idle and got not in values:
             only = ", ".join(values)
             found.append(f"{', '.join(idle)}: no effect with {flag} {got}; for {flag} {only} only.")

@@ -149,6 +149,12 @@ def test_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
             {"graph": "people", "graph_relations": "each", "graph_edge_bias": "relation"},
             ["--graph-edge-bias: no effect with --graph-relations each"],
         ),
+        (
+            {"model": "mm-gatbt", "graph": "people", "fusion": "gmu"},
+            ["--fusion: no effect with --model mm-gatbt; for --model fusion only."],
+        ),
+        ({"model": "gat", "graph": "people", "hidden": 8}, ["--hidden: no effect with --model"]),
+        ({"transformer_layers": 3}, ["no effect with --fusion gmu; for --fusion bitransformer"]),
     ],
 )
 def test_settings_without_effect_are_told(given: dict[str, Any], said: list[str]) -> None:
@@ -166,6 +172,8 @@ def test_settings_without_effect_are_told(given: dict[str, Any], said: list[str]
         {"guide": "lowrank", "rank": 3},
         {"annealing": "cyclical", "annealing_cycles": 3, "beta_start": 0},
         {"graph": "people", "graph_relations": "each", "graph_query": ("text",)},
+        {"model": "mm-gatbt", "graph": "people", "hidden": 8, "transformer_layers": 1},
+        {"fusion": "bitransformer", "transformer_layers": 1},
     ],
 )
 def test_settings_with_an_effect_are_not(given: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ heavy, so that `bayesfuse --help` is quick.
 from bayesfuse.config.base import Config
 from bayesfuse.config.catalog import MODALITY_SETTINGS, CatalogConfig, TableConfig
 from bayesfuse.config.commands import (
+    GRAPH_MODELS,
     PRESETS,
     EncodeConfig,
     FitConfig,
@@ -31,12 +32,14 @@ from bayesfuse.config.graph import (
     GraphConfig,
 )
 from bayesfuse.config.model import (
+    CLASS_WEIGHTS,
     CLASSIFIERS,
     DECAYS,
     DECISIONS,
     ELBOS,
     FUSIONS,
     GUIDES,
+    MODELS,
     PRECISIONS,
     PRIORS,
     SCHEDULES,
@@ -46,6 +49,7 @@ from bayesfuse.config.model import (
 
 __all__ = [
     "CLASSIFIERS",
+    "CLASS_WEIGHTS",
     "DECAYS",
     "DECISIONS",
     "EDGE_BIASES",
@@ -54,11 +58,13 @@ __all__ = [
     "FUSIONS",
     "GRAPHS",
     "GRAPH_BACKENDS",
+    "GRAPH_MODELS",
     "GRAPH_RELATIONS",
     "GRAPH_VERSIONS",
     "GUIDES",
     "LONG_TEXTS",
     "MODALITY_SETTINGS",
+    "MODELS",
     "POOLINGS",
     "PRECISIONS",
     "PRESETS",

@@ -28,8 +28,33 @@ PRESETS: dict[str, dict[str, Any]] = {
         "l2": 0.1,
         "batch_size": 512,
     },
+    "mm-gatbt": {
+        "model": "mm-gatbt",
+        "graph": "people",
+        "graph_layers": 3,
+        "graph_heads": 8,
+        "graph_width": 32,
+        "graph_dropout": 0.1,
+        "attention_dropout": 0.1,
+        "pretrain_graph": 20,
+        "elbo": "none",
+        "class_weights": "positive",
+        "classifier": "linear",
+        "dropout": 0.1,
+        "epochs": 100,
+        "warmup_epochs": 10.0,
+        "patience": 10,
+        "batch_size": 72,
+        "backbone_learning_rate": 1e-5,
+        "layer_decay": 1.0,
+    },
 }
-"""Named sets of settings. `pm-mo`: Armitage et al. 2020, sec. 4.1 and their best row, λKL+L2."""
+"""Named sets of settings. `pm-mo`: Armitage et al. 2020, sec. 4.1 and their best row, λKL+L2.
+`mm-gatbt`: Seo et al. 2022 and their published code, without posterior; batches of 12 of which 6
+make a step are batches of 72 here."""
+
+GRAPH_MODELS = ("gat", "mm-gatbt")
+"""Models that are nothing without a graph."""
 
 
 class EncodeConfig(CatalogConfig, EncoderConfig, RunningConfig):
@@ -44,7 +69,7 @@ class FitConfig(ModelConfig, CatalogConfig, EncoderConfig, RunningConfig, Finetu
     """Everything that `bayesfuse fit` can be told besides the catalogue and where to write."""
 
     preset: Annotated[str, one_of("preset", tuple(PRESETS))] | None = Field(
-        None, description="A named set of settings, pm-mo, that flags still override."
+        None, description="A named set of settings, pm-mo or mm-gatbt, that flags still override."
     )
 
     @classmethod
@@ -52,6 +77,8 @@ class FitConfig(ModelConfig, CatalogConfig, EncoderConfig, RunningConfig, Finetu
         cls, flags: Mapping[str, Any], file: Mapping[str, Any] | None = None, source: str = "flags"
     ) -> FitConfig:
         """Return the settings: defaults, then the preset, then the TOML file, then the flags.
+
+        A model that is nothing without a graph has the one of people unless another is named.
 
         Args:
             flags: What was given explicitly.
@@ -65,6 +92,8 @@ class FitConfig(ModelConfig, CatalogConfig, EncoderConfig, RunningConfig, Finetu
         preset = given.get("preset")
         if preset is not None and preset in PRESETS:
             given = {**PRESETS[preset], **given}
+        if given.get("model") in GRAPH_MODELS:
+            given = {"graph": "people", **given}
         return cls.parse(given, source)
 
 

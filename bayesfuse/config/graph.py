@@ -80,6 +80,12 @@ class GraphConfig(Config):
     max_group: int | None = Field(
         None, ge=2, description="Most items that one name joins; a name in more joins none."
     )
+    pretrain_graph: int = Field(
+        0,
+        ge=0,
+        description="Epochs for which graph attention first learns the labels alone, to start from "
+        "there.",
+    )
     self_loops: Annotated[str, one_of("choice of self-loops", SELF_LOOPS)] = Field(
         "isolated", description="Items that hear themselves, too: isolated, all or none."
     )

@@ -9,10 +9,12 @@ from pydantic import Field
 from bayesfuse.config.base import Config, Device, Names, Positive, one_of, scale_of
 from bayesfuse.config.graph import GraphConfig
 
-FUSIONS = ("concat", "gmu", "mixing")
+MODELS = ("fusion", "gat", "mm-gatbt")
+FUSIONS = ("bitransformer", "concat", "gmu", "mixing")
 CLASSIFIERS = ("linear", "maxout")
 PRIORS = ("horseshoe", "laplace", "normal")
 GUIDES = ("laplace", "lowrank", "normal")
+CLASS_WEIGHTS = ("frequency", "inverse", "none", "positive")
 ELBOS = ("annealed", "meanfield", "none", "rao-blackwell", "trace")
 SCHEDULES = ("cosine", "cyclical", "linear", "sigmoid")
 DECAYS = ("constant", "cosine")
@@ -38,9 +40,15 @@ _INIT_SCALE: dict[str, float | str] = {"fusion.absent.*": "prior", "*": 0.003}
 class NetworkConfig(Config):
     """The network, its posterior and their training."""
 
-    fusion: Annotated[str, one_of("fusion rule", FUSIONS)] = Field(
-        "gmu", description="Fusion rule: concat, gmu or mixing."
+    model: Annotated[str, one_of("model", MODELS)] = Field(
+        "fusion",
+        description="fusion: a fusion rule over all modalities; mm-gatbt: a transformer over the "
+        "text and what items hear of each other's images; gat: that alone.",
     )
+    fusion: Annotated[str, one_of("fusion rule", FUSIONS)] = Field(
+        "gmu", description="Fusion rule: bitransformer, concat, gmu or mixing."
+    )
+    transformer_layers: int = Field(2, ge=1, description="Layers of a bitransformer.")
     hidden: int = Field(256, ge=1, description="Width of the fused representation.")
     classifier: Annotated[str, one_of("classifier", CLASSIFIERS)] = Field(
         "maxout", description="Classifier on the fused representation: maxout or linear."
@@ -59,7 +67,7 @@ class NetworkConfig(Config):
     parts: Names | None = Field(
         None,
         description="Parts of the network with random weights; fusion (and gat, with a graph) if "
-        "left out.",
+        "left out; gat (and the stand-ins for what is missing) of --model gat and mm-gatbt.",
     )
     prior: Annotated[str, one_of("prior", PRIORS)] = Field(
         "laplace", description="Prior of the random weights: laplace, normal or horseshoe."
@@ -84,6 +92,12 @@ class NetworkConfig(Config):
         "annealed",
         description="Objective: trace, rao-blackwell, meanfield, annealed, or none for the "
         "deterministic twin.",
+    )
+    class_weights: Annotated[str, one_of("class weights", CLASS_WEIGHTS)] = Field(
+        "none",
+        description="Weights of labels in the likelihood: none; frequency or inverse, by how many "
+        "items have the label; positive, 1 / frequency where it is there. Then probabilities or "
+        "their spread are those of a reweighted problem.",
     )
     annealing: Annotated[str, one_of("annealing schedule", SCHEDULES)] = Field(
         "linear", description="How the weight of the KL rises: linear, cosine, sigmoid, cyclical."
@@ -136,4 +150,13 @@ class ModelConfig(GraphConfig, NetworkConfig):
         """The parts of the network with random weights."""
         if self.parts is not None:
             return self.parts
-        return ("fusion",) if self.graph == "none" else ("fusion", "gat")
+        gat = () if self.graph == "none" else ("gat",)
+        if self.model == "gat":
+            return gat
+        # layer norms and embeddings of a transformer have no place under a prior around 0
+        return ("fusion.absent" if self.fusion_rule == "bitransformer" else "fusion", *gat)
+
+    @property
+    def fusion_rule(self) -> str:
+        """The fusion rule that counts: MM-GATBT has its own."""
+        return "bitransformer" if self.model == "mm-gatbt" else self.fusion

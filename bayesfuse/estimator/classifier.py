@@ -30,14 +30,16 @@ from bayesfuse.estimator.model import (
     svi_settings,
 )
 from bayesfuse.estimator.parameters import ModelParameters
+from bayesfuse.estimator.pretraining import pretrained_gat
 from bayesfuse.estimator.relations import check_relations, relations_that_count
 from bayesfuse.estimator.run_folder import load_run, save_run
 from bayesfuse.estimator.training_data import catalog_data, hold_out
-from bayesfuse.evaluation import metrics
+from bayesfuse.estimator.validating import Validator
 from bayesfuse.evaluation.thresholds import best_thresholds, decide
 from bayesfuse.evaluation.uncertainty import Predictive, summarise
 from bayesfuse.graph.linked_features import LinkedFeatures
-from bayesfuse.inference.history import Epoch, Step, SVIResult, Validation
+from bayesfuse.inference.class_weights import ClassWeights
+from bayesfuse.inference.history import Epoch, Step, SVIResult
 from bayesfuse.inference.predictive import DEFAULT_MEMORY_BUDGET, LANES, PosteriorPredictive
 from bayesfuse.inference.svi import SVI
 
@@ -112,57 +114,45 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         self.links_: Links | None = None
         data = self._training_data(X, y, validation, config)
         relations = relations_that_count(data, config)
-        widths = data.train.widths
-        num_items = data.train.num_items
-        self.model_ = build_model(widths, len(self.label_names_), num_items, config, relations)
-        self.label_counts_ = data.train_labels.sum(axis=0).astype(np.int64)
-        set_data_statistics(
-            self.model_.network,
-            data.train,
-            torch.from_numpy(self.label_counts_),
-            config.feature_norm,
-        )
         device = choose_device(config.device)
         features = data.train
         if isinstance(features, LinkedFeatures):
             features = features.thinned(config.neighbour_thinning, config.seed)
+        num_items, num_labels = data.train_labels.shape
+        self.label_counts_ = data.train_labels.sum(axis=0).astype(np.int64)
+        positives = torch.from_numpy(self.label_counts_)
+        weights = ClassWeights.of_counts(config.class_weights, positives, num_items)
+        gat = pretrained_gat(features, data.train_labels, config, weights, relations)
+        self.model_ = build_model(features.widths, num_labels, num_items, config, relations, gat)
+        network = self.model_.network
+        set_data_statistics(network, data.train, positives, config.feature_norm, weights)
         train = Batches(features, data.train_labels, device)
         if finetuning is not None:
             train = finetuning.train_batches(features, data.train_labels, device)
-        val = None if data.val is None else Batches(data.val, data.val_labels, device)
-        predictive = self._predictive(config.seed)
         svi = SVI(
-            self.model_.network,
+            network,
             self.model_.lifted,
             self.model_.guide,
             svi_settings(config, device),
             None if finetuning is None else finetuning.front,
+            weights,
         )
-
-        def val_probability(draws: int) -> NDArray[np.float32]:
-            assert val is not None
-            if finetuning is None:
-                return predictive.mean(val, draws)
-            now = Batches(finetuning.val_features(val.features), val.labels, device)
-            return predictive.mean(now, draws)
-
-        def validate() -> Validation:
-            assert val is not None
-            assert val.labels is not None
-            probability = val_probability(config.val_draws)
-            macro = metrics.average_precision(probability, val.labels).macro
-            return Validation(metrics.nll(probability, val.labels), macro)
-
-        self.result_: SVIResult = svi.fit(
-            train, None if val is None else validate, on_step=on_step, on_epoch=on_epoch
-        )
+        validator = None
+        if data.val is not None:
+            val, predictive = (
+                Batches(data.val, data.val_labels, device),
+                self._predictive(config.seed),
+            )
+            validator = Validator(val, predictive, config.val_draws, finetuning, weights)
+        self.result_: SVIResult = svi.fit(train, validator, on_step=on_step, on_epoch=on_epoch)
         if finetuning is not None:
             finetuning.finish()
         self.history_ = self.result_.history
         self.n_iter_ = len(self.history_)
         self.thresholds_ = np.full(len(self.label_names_), 0.5)
-        if val is not None and val.labels is not None:
-            self.thresholds_ = best_thresholds(val_probability(config.draws), val.labels)
+        if validator is not None and data.val_labels is not None:
+            probability = validator.probability(config.draws)
+            self.thresholds_ = best_thresholds(probability, data.val_labels)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

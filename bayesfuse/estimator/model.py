@@ -13,6 +13,7 @@ from bayesfuse.config import ModelConfig
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError, RunFolderError
 from bayesfuse.inference.annealing import AnnealingSchedule
+from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.guides import Guide, make_guide
 from bayesfuse.inference.history import SVISettings
 from bayesfuse.inference.lifting import LiftedModule, lift
@@ -108,6 +109,7 @@ def build_model(
     num_items: int,
     config: ModelConfig,
     relations: Mapping[str, int] | None = None,
+    gat: Mapping[str, Tensor] | None = None,
 ) -> BayesianModel:
     """Return a new model on the config's device, initialised with its seed.
 
@@ -117,6 +119,7 @@ def build_model(
         num_items: N, the number of training items.
         config: The settings.
         relations: See `graph_settings`.
+        gat: What layers of graph attention start from, parameter name to value.
 
     Raises:
         ConfigError: If a name or a number does not fit.
@@ -128,7 +131,9 @@ def build_model(
         network = FusionNetwork(
             widths,
             num_labels,
-            fusion=config.fusion,
+            model=config.model,
+            fusion=config.fusion_rule,
+            transformer_layers=config.transformer_layers,
             hidden=config.hidden,
             classifier=config.classifier,
             classifier_hidden=config.classifier_hidden,
@@ -136,6 +141,8 @@ def build_model(
             dropout=config.dropout,
             graph=graph_settings(widths, config, relations),
         )
+        if gat is not None and network.gat is not None:
+            network.gat.load_state_dict(gat)
         if config.elbo == "none":
             return BayesianModel(network.to(device), None, None, num_items)
         lifted = lift(network, Prior(config.prior, config.prior_scale), config.random_parts)
@@ -185,7 +192,11 @@ def graph_settings(
 
 
 def set_data_statistics(
-    network: FusionNetwork, features: FeatureTable, positives: Tensor, feature_norm: FeatureNorm
+    network: FusionNetwork,
+    features: FeatureTable,
+    positives: Tensor,
+    feature_norm: FeatureNorm,
+    weights: ClassWeights | None = None,
 ) -> None:
     """Tell a network what its training items look like: feature statistics and label counts.
 
@@ -195,6 +206,7 @@ def set_data_statistics(
         positives: Training items with each label, `labels`.
         feature_norm: Norm of a typical standardised row, in every modality or by pattern of its
             name (the first match counts); None, or no match, leaves it at √features.
+        weights: What the labels count for in training; 1 each if None.
     """
     norms = feature_norm if isinstance(feature_norm, Mapping) else {"*": feature_norm}
     for name, (loc, scale) in features.statistics().items():
@@ -203,6 +215,9 @@ def set_data_statistics(
         if norm is not None:
             network.standardise.set_gain(name, norm / len(loc) ** 0.5)
     network.set_label_counts(positives, features.num_items)
+    if weights is not None:
+        rates = (positives.double() + 0.5) / (features.num_items + 1)
+        network.classifier.set_base_rates(weights.rates(rates))
 
 
 def svi_settings(config: ModelConfig, device: torch.device) -> SVISettings:

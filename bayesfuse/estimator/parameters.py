@@ -21,7 +21,9 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self,
         *,
         modalities: Mapping[str, Columns] | None = None,
+        model: str = "fusion",
         fusion: str = "gmu",
+        transformer_layers: int = 2,
         hidden: int = 256,
         classifier: str = "maxout",
         classifier_hidden: int = 256,
@@ -37,6 +39,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         init_loc: float | None = None,
         init_scale: float | str | Mapping[str, float | str] = "fusion.absent.*=prior,*=0.003",
         elbo: str = "annealed",
+        class_weights: str = "none",
         annealing: str = "linear",
         beta_start: float = 0.2,
         temperature: float = 1.0,
@@ -74,13 +77,16 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         attention_dropout: float = 0.0,
         neighbour_thinning: float = 0.0,
         max_group: int | None = None,
+        pretrain_graph: int = 0,
         self_loops: str = "isolated",
         fan_out: Sequence[int | str] | None = None,
         graph_version: str = "v1",
         graph_backend: str = "torch",
     ) -> None:
         self.modalities = modalities
+        self.model = model
         self.fusion = fusion
+        self.transformer_layers = transformer_layers
         self.hidden = hidden
         self.classifier = classifier
         self.classifier_hidden = classifier_hidden
@@ -96,6 +102,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.init_loc = init_loc
         self.init_scale = init_scale
         self.elbo = elbo
+        self.class_weights = class_weights
         self.annealing = annealing
         self.beta_start = beta_start
         self.temperature = temperature
@@ -133,6 +140,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.attention_dropout = attention_dropout
         self.neighbour_thinning = neighbour_thinning
         self.max_group = max_group
+        self.pretrain_graph = pretrain_graph
         self.self_loops = self_loops
         self.fan_out = fan_out
         self.graph_version = graph_version

@@ -128,6 +128,7 @@ def save_run(
             "stopped": result.stopped,
             "annealed": result.annealed,
             "temperature": config.temperature,
+            "class_weights": config.class_weights,
             "parameters": classifier.model_.num_parameters,
         }
         write_json(partial / "metrics.json", {**fitted, **(metrics or {})})

@@ -24,6 +24,16 @@ def training_warnings(classifier: FusionClassifier) -> list[str]:
             f"The posterior has temperature {classifier.temperature:g}, not 1: it is "
             f"{'colder' if classifier.temperature < 1 else 'warmer'} than Bayes' rule says."
         )
+    if classifier.class_weights == "positive":
+        found.append(
+            "With class weights positive the probabilities are those of a reweighted problem, in "
+            "which every label is about as common as not: far above how often tags are true."
+        )
+    elif classifier.class_weights != "none":
+        found.append(
+            f"With class weights {classifier.class_weights} the posterior is that of a reweighted "
+            "problem: its intervals are not those of the labels' model."
+        )
     if classifier.links_ is not None:
         found += classifier.links_.graph.warnings
     if classifier.links_ is not None and classifier.config_.graph_relations == "each":

@@ -143,7 +143,9 @@ def average_precision_per_label(probability: ArrayLike, labels: ArrayLike) -> ND
     return _average_precision(probabilities.T, truth.T)
 
 
-def nll_per_label(probability: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
+def nll_per_label(
+    probability: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None
+) -> NDArray[np.float64]:
     r"""Return each label's mean negative log-likelihood over items, in nats.
 
     .. math:: -\frac1N \sum_i \bigl[ y_i \log \hat p_i + (1 - y_i) \log(1 - \hat p_i) \bigr]
@@ -154,6 +156,7 @@ def nll_per_label(probability: ArrayLike, labels: ArrayLike) -> NDArray[np.float
     Args:
         probability: `items x labels`, in [0, 1].
         labels: `items x labels`, 0 or 1.
+        weights: What each term counts for, `items x labels`; 1 if None.
 
     Returns:
         Nats, `labels`, each >= 0 and finite.
@@ -168,13 +171,20 @@ def nll_per_label(probability: ArrayLike, labels: ArrayLike) -> NDArray[np.float
     probabilities, truth = as_pair(probability, labels)
     epsilon = float(np.finfo(probabilities.dtype).eps)
     p = np.clip(probabilities.astype(np.float64), epsilon, 1 - epsilon)
-    nll = -(xlogy(truth, p) + xlog1py(1.0 - truth, -p)).mean(axis=0)
+    terms = xlogy(truth, p) + xlog1py(1.0 - truth, -p)
+    nll = -(terms if weights is None else terms * np.asarray(weights, np.float64)).mean(axis=0)
     return np.asarray(nll, dtype=np.float64)
 
 
-def nll(probability: ArrayLike, labels: ArrayLike) -> float:
-    """Return the negative log-likelihood a label in nats: the mean over items and labels."""
-    return float(nll_per_label(probability, labels).mean())
+def nll(probability: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Return the negative log-likelihood a label in nats: the mean over items and labels.
+
+    Args:
+        probability: See `nll_per_label`.
+        labels: See `nll_per_label`.
+        weights: What each term counts for, `items x labels`; 1 if None.
+    """
+    return float(nll_per_label(probability, labels, weights).mean())
 
 
 def brier_per_label(probability: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ N is the number of training items: Pyro's loss, which is in nats for the whole t
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pyro
@@ -23,6 +24,7 @@ from torch.distributions import kl_divergence
 
 from bayesfuse.data.blocks import Blocks
 from bayesfuse.errors import ConfigError, unknown_option
+from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.local_params import with_local_params
@@ -110,11 +112,15 @@ class MultiLabelModel:
         lifted: The lifted network: `(inputs, observed) -> logits`, items x labels; with a third
             argument `blocks`, if items hear others.
         num_items: N, the number of training items.
+        weights: What the terms of the log-likelihood count for; 1 each if None.
     """
 
-    def __init__(self, lifted: LiftedModule, num_items: int) -> None:
+    def __init__(
+        self, lifted: LiftedModule, num_items: int, weights: ClassWeights | None = None
+    ) -> None:
         self.lifted = lifted
         self.num_items = num_items
+        self.weights = weights
 
     def __call__(
         self,
@@ -134,9 +140,16 @@ class MultiLabelModel:
         with (
             pyro.plate("items", self.num_items, subsample=rows, dim=-2),
             pyro.plate("labels", num_labels, dim=-1),
+            self._weighted(labels),
         ):
             pyro.sample("y", dist.Bernoulli(logits=logits), obs=labels)
         return logits
+
+    def _weighted(self, labels: Tensor | None) -> Any:
+        """Return what weighs the terms of the likelihood; labels that are drawn have none."""
+        if self.weights is None or labels is None:
+            return nullcontext()
+        return poutine.scale(scale=self.weights.of(labels))
 
 
 class Objective:

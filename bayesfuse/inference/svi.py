@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from bayesfuse.data.batches import Batch, Batches, drop_modalities, num_batches
 from bayesfuse.errors import TrainingError
+from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.elbo import MultiLabelModel, Objective, kl_by_site
 from bayesfuse.inference.front import Front
 from bayesfuse.inference.guides import Guide
@@ -47,6 +48,7 @@ class SVI:
         settings: How.
         front: What turns a batch's raw inputs into features, and is trained with the classifier;
             None if the inputs are features.
+        weights: What the terms of the log-likelihood count for; 1 each if None.
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class SVI:
         guide: Guide | None,
         settings: SVISettings,
         front: Front | None = None,
+        weights: ClassWeights | None = None,
     ) -> None:
         self.network, self.lifted, self.guide, self.settings = network, lifted, guide, settings
-        self.front = front
+        self.front, self.weights = front, weights
 
     def fit(
         self,
@@ -108,11 +111,12 @@ class TrainingRun:
     def __init__(self, svi: SVI, train: Batches) -> None:
         self.network, self.settings, self.train = svi.network, svi.settings, train
         self.lifted, self.guide, self.front = svi.lifted, svi.guide, svi.front
+        self.weights = svi.weights
         self.objective: Objective | None = None
         variational: list[nn.Parameter] = []
         deterministic = list(self.network.parameters())
         if self.lifted is not None and self.guide is not None:
-            model = MultiLabelModel(self.lifted, len(train))
+            model = MultiLabelModel(self.lifted, len(train), self.weights)
             settings = self.settings
             self.objective = Objective(model, self.guide, settings.elbo, settings.num_particles)
             variational = [*self.guide.parameters(), *self.lifted.prior_parameters()]
@@ -196,7 +200,7 @@ class TrainingRun:
             if self.objective is None:
                 linked = () if batch.blocks is None else (batch.blocks,)
                 logits = self.network(batch.inputs, observed, *linked).float()
-                loss = _bce(logits, labels)
+                loss = _bce(logits, labels, self.weights)
                 nll = loss.detach()
             else:
                 loss = self.loss(self.objective, batch._replace(observed=observed), beta)
@@ -302,9 +306,10 @@ class TrainingRun:
                     now[name].copy_(value)
 
 
-def _bce(logits: Tensor, labels: Tensor) -> Tensor:
+def _bce(logits: Tensor, labels: Tensor, weights: ClassWeights | None = None) -> Tensor:
     """Return the binary cross-entropy, summed over labels, mean over items, in nats an item."""
-    total = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    counts = None if weights is None else weights.of(labels)
+    total = F.binary_cross_entropy_with_logits(logits, labels, counts, reduction="none")
     return total.sum(dim=1).mean()
 
 

@@ -10,13 +10,21 @@ from bayesfuse.models.classifier import (
     MaxoutClassifier,
     apply_max_norm_,
 )
-from bayesfuse.models.fusion import FUSIONS, ConcatFusion, Fusion, GatedFusion, MixingFusion
+from bayesfuse.models.fusion import (
+    FUSIONS,
+    BitransformerFusion,
+    ConcatFusion,
+    Fusion,
+    GatedFusion,
+    MixingFusion,
+)
 from bayesfuse.models.network import FusionNetwork
 from bayesfuse.models.standardise import Standardise
 
 __all__ = [
     "CLASSIFIERS",
     "FUSIONS",
+    "BitransformerFusion",
     "Classifier",
     "ConcatFusion",
     "Fusion",

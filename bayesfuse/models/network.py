@@ -7,11 +7,12 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from bayesfuse.data.blocks import Blocks
 from bayesfuse.errors import ConfigError, FeatureError, unknown_option
 from bayesfuse.models.classifier import CLASSIFIERS
-from bayesfuse.models.fusion import FUSIONS
+from bayesfuse.models.fusion import FUSIONS, Fusion
 from bayesfuse.models.graph_branch import (
     GRAPH,
     GraphSettings,
@@ -22,6 +23,9 @@ from bayesfuse.models.graph_branch import (
 from bayesfuse.models.relation_attention import RelationAttention
 from bayesfuse.models.standardise import Standardise
 
+MODELS = ("fusion", "gat", "mm-gatbt")
+"""What a network joins: all modalities; what items hear, alone; that and what they do not hear."""
+
 
 @final
 class FusionNetwork(nn.Module):
@@ -31,7 +35,10 @@ class FusionNetwork(nn.Module):
         f_{\text{fusion}}(f_{\text{standardise}}(x_i), \text{observed}_i))_c
 
     With a graph, what an item hears of its neighbours enters the fusion as one more modality,
-    `graph`, which is observed of every item.
+    `graph`, which is observed of every item. In the model `mm-gatbt` it takes the place of the
+    modalities that items hear of each other: with images heard, the fusion joins the text with the
+    image-based node embedding. In the model `gat` the classifier reads this embedding alone. In
+    both it is :math:`\text{LeakyReLU}` of what the last layer of attention returns.
 
     It is a plain module: it draws nothing at random but dropout in training mode, works under
     `torch.func.functional_call` and, in evaluation mode, under `torch.func.vmap` over stacked
@@ -41,7 +48,9 @@ class FusionNetwork(nn.Module):
     Args:
         widths: Modality to its number of features, in the order of `observed`'s columns.
         num_labels: Number of labels.
-        fusion: A name in `FUSIONS`.
+        model: A name in `MODELS`.
+        fusion: A name in `FUSIONS`; of no account for the model `gat`.
+        transformer_layers: Layers of the fusion `bitransformer`.
         hidden: Width of the fused vector.
         classifier: A name in `CLASSIFIERS`.
         classifier_hidden: Units of the maxout layer (`maxout` only).
@@ -53,27 +62,33 @@ class FusionNetwork(nn.Module):
         names: The modalities, in order, without `graph`.
         num_labels: Number of labels.
         gat: The layers of graph attention, of one graph or of one a relation; or None.
+        fusion: The fusion rule, or None for the model `gat`.
         fixed_logit: Buffer, `labels`: a constant logit, or NaN where the logit is learned.
 
     Raises:
         ConfigError: If a name is unknown (with the nearest one that is known) or a number is out
-            of range.
+            of range; if a model lacks a graph, or would leave a modality unread.
 
     Example:
         >>> network = FusionNetwork({"text": 3, "image": 2}, num_labels=4, fusion="gmu", hidden=8)
         >>> inputs = {"text": torch.zeros(5, 3), "image": torch.zeros(5, 2)}
         >>> network(inputs, torch.ones(5, 2, dtype=torch.bool)).shape
         torch.Size([5, 4])
+
+    Reference: Seo et al. 2022 (MM-GATBT), figure 2 and eq. 7, for the models with a graph.
     """
 
     fixed_logit: Tensor
+    fusion: Fusion | None
 
     def __init__(
         self,
         widths: Mapping[str, int],
         num_labels: int,
         *,
+        model: str = "fusion",
         fusion: str = "gmu",
+        transformer_layers: int = 2,
         hidden: int = 256,
         classifier: str = "maxout",
         classifier_hidden: int = 256,
@@ -82,21 +97,29 @@ class FusionNetwork(nn.Module):
         graph: GraphSettings | None = None,
     ) -> None:
         super().__init__()
+        if model not in MODELS:
+            raise ConfigError(unknown_option("model", model, MODELS))
         if fusion not in FUSIONS:
             raise ConfigError(unknown_option("fusion rule", fusion, FUSIONS))
         if classifier not in CLASSIFIERS:
             raise ConfigError(unknown_option("classifier", classifier, CLASSIFIERS))
         self.names = tuple(widths)
-        self.num_labels = num_labels
+        self.num_labels, self.model = num_labels, model
         self.standardise = Standardise(widths)
         self.graph, self.gat = graph, None
-        entering = dict(widths)
+        entering = _entering(model, widths, graph)
         if graph is not None:
             self.gat = build_gat(graph, widths)
             entering[GRAPH] = self.gat.out_features
-        self.fusion = FUSIONS[fusion](entering, hidden)
+        self.entering = tuple(entering)
+        if model == "gat":
+            self.fusion, width = None, entering[GRAPH]
+        else:
+            options = {"layers": transformer_layers} if fusion == "bitransformer" else {}
+            self.fusion = FUSIONS[fusion](entering, hidden, **options)
+            width = self.fusion.out_features
         self.classifier = CLASSIFIERS[classifier].from_options(
-            self.fusion.out_features,
+            width,
             num_labels,
             hidden=classifier_hidden,
             pieces=pieces,
@@ -131,9 +154,15 @@ class FusionNetwork(nn.Module):
         standardised = self.standardise(inputs, observed)
         if self.gat is not None or blocks is not None:
             reads = self._reads(standardised, blocks, known=heard is not None)
-            standardised[GRAPH] = self.gat(*reads) if heard is None else heard  # type: ignore[misc]
+            heard = self.gat(*reads) if heard is None else heard  # type: ignore[misc]
+            standardised[GRAPH] = heard if self.model == "fusion" else F.leaky_relu(heard)
             observed = torch.cat([observed, observed.new_ones(len(observed), 1)], dim=1)
-        fused = self.fusion(standardised, observed)
+        if self.fusion is None:
+            fused = standardised[GRAPH]
+        else:
+            columns = [column for column, n in enumerate(standardised) if n in self.entering]
+            entering = {name: standardised[name] for name in self.entering}
+            fused = self.fusion(entering, observed[:, columns])
         logits: Tensor = self.classifier(fused)
         return torch.where(self.fixed_logit.isnan(), logits, self.fixed_logit)
 
@@ -271,3 +300,23 @@ class FusionNetwork(nn.Module):
         constant = (positives == 0) | (positives == num_items)
         with torch.no_grad():
             self.fixed_logit.copy_(torch.where(constant, torch.logit(rates), torch.nan))
+
+
+def _entering(model: str, widths: Mapping[str, int], graph: GraphSettings | None) -> dict[str, int]:
+    """Return the modalities that enter the fusion beside what items hear, name to width."""
+    if model == "fusion":
+        return dict(widths)
+    if graph is None:
+        raise ConfigError(
+            f'The model "{model}" is about what items hear of each other, and there is no graph; '
+            "give it one: --graph people."
+        )
+    unheard = {name: width for name, width in widths.items() if name not in graph.features}
+    unread = [name for name in unheard if not graph.each or name not in graph.query]
+    if model == "gat" and unread:
+        raise ConfigError(
+            f'The model "gat" reads what items hear alone ({", ".join(graph.features)}), so it '
+            f"would leave {', '.join(unread)} unread. Leave that out "
+            f"(--modalities {','.join(graph.features)}), or have it heard (--graph-features)."
+        )
+    return unheard

@@ -85,8 +85,8 @@ def test_json_is_one_document_and_warnings_are_not_in_its_way(
     done = bayesfuse("fit", "films.csv", *CSV, *ENCODE, *SMALL, "-o", "run", "--json")
     assert done.out.count("\n") == 1
     assert list(done.json) == [
-        *("run", "seconds", "epochs", "best_epoch", "stopped", "elbo", "temperature", "warnings"),
-        "val",
+        *("run", "seconds", "epochs", "best_epoch", "stopped", "elbo", "temperature"),
+        *("class_weights", "warnings", "val"),
     ]
     assert [f"Warning: {words}" for words in done.json["warnings"]] == done.err.splitlines()
     metrics = json.loads(Path("run/metrics.json").read_text())
@@ -180,6 +180,25 @@ def test_a_temperature_is_said_everywhere(place: Path, bayesfuse: Bayesfuse) -> 
         assert float(history(out)[-1]["beta"]) == float(value)
         warnings = json.loads(Path(out, "environment.json").read_text())["warnings"]
         assert any("temperature 0.5" in words for words in warnings) == (out == "cold")
+
+
+def test_class_weights_are_said_everywhere(place: Path, bayesfuse: Bayesfuse) -> None:
+    import pyarrow.parquet as pq
+
+    flags = [*CSV, *ENCODE, *SMALL, "--class-weights", "positive"]
+    for elbo, out in (("annealed", "bayes"), ("none", "plain")):
+        said = [
+            bayesfuse("fit", "films.csv", *flags, "--elbo", elbo, "-o", out),
+            bayesfuse("predict", out, "-o", f"{out}.parquet"),
+            bayesfuse("evaluate", out),
+        ]
+        assert "those of a reweighted problem" in said[0].err
+        for done in said[1:]:
+            assert "class weights positive: of a reweighted problem" in done.out
+        assert bayesfuse("evaluate", out, "--json").json["class_weights"] == "positive"
+        assert json.loads(Path(out, "metrics.json").read_text())["class_weights"] == "positive"
+        metadata = pq.read_schema(f"{out}.parquet").metadata[b"bayesfuse"]
+        assert json.loads(metadata)["class_weights"] == "positive"
 
 
 def test_modality_dropout_trains_otherwise(place: Path, bayesfuse: Bayesfuse) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bayesfuse import config as module
 from bayesfuse.config import (
     DECISIONS,
+    GRAPH_MODELS,
     PRECISIONS,
     PRESETS,
     Config,
@@ -39,7 +40,10 @@ value = st.booleans() | st.integers(0, 9) | st.floats(0, 9) | words
 settings = st.dictionaries(words, value, min_size=1, max_size=3)
 
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "model": st.sampled_from(module.MODELS),
     "fusion": st.sampled_from(module.FUSIONS),
+    "class_weights": st.sampled_from(module.CLASS_WEIGHTS),
+    **dict.fromkeys(["transformer_layers", "pretrain_graph"], counts),
     "classifier": st.sampled_from(module.CLASSIFIERS),
     "prior": st.sampled_from(module.PRIORS),
     "guide": st.sampled_from(module.GUIDES),
@@ -178,6 +182,14 @@ def test_a_preset_sets_what_it_says_and_nothing_else(preset: str) -> None:
 def test_the_papers_preset_has_its_numbers() -> None:
     made = FitConfig.resolve({"preset": "pm-mo"})
     assert (made.init_loc, made.init_scale, made.fusion) == (0.1, 0.01, "mixing")
+
+
+def test_a_model_about_the_graph_has_one() -> None:
+    for model in GRAPH_MODELS:
+        assert FitConfig.resolve({"model": model}).graph == "people"
+        assert FitConfig.resolve({"model": model, "graph": "none"}).graph == "none"
+        assert FitConfig.resolve({"model": model}, {"graph": "none"}).graph == "none"
+    assert FitConfig.resolve({"model": "fusion"}).graph == "none"
 
 
 def test_an_unknown_preset_is_a_mistake_among_others() -> None:

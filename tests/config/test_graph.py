@@ -22,6 +22,10 @@ def test_the_parts_of_a_graph_are_random_unless_parts_are_named() -> None:
     assert ModelConfig(graph="people").random_parts == ("fusion", "gat")
     assert ModelConfig(graph="people", parts=("fusion",)).random_parts == ("fusion",)
     assert ModelConfig(parts=("classifier",)).random_parts == ("classifier",)
+    assert ModelConfig(graph="people", model="gat").random_parts == ("gat",)
+    light = ("fusion.absent", "gat")
+    assert ModelConfig(graph="people", model="mm-gatbt").random_parts == light
+    assert ModelConfig(graph="people", fusion="bitransformer").random_parts == light
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,7 @@ def test_metrics_and_environment(fitted, saved):
         "stopped": "finished",
         "annealed": True,
         "temperature": 1.0,
+        "class_weights": "none",
         "parameters": fitted.model_.num_parameters,
     }
     assert {"python", "system", "packages", "command"} == set(environment)

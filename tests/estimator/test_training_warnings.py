@@ -9,7 +9,7 @@ from bayesfuse.estimator.training_warnings import training_warnings
 
 def trained(**changes: object) -> SimpleNamespace:
     result = {"stopped": "finished", "annealed": True, "best_epoch": 4}
-    own = {"temperature": 1.0, "elbo": "annealed", "links_": None}
+    own = {"temperature": 1.0, "elbo": "annealed", "links_": None, "class_weights": "none"}
     result |= {name: value for name, value in changes.items() if name in result}
     own |= {name: value for name, value in changes.items() if name in own}
     return SimpleNamespace(result_=SimpleNamespace(**result), **own)
@@ -32,6 +32,8 @@ def test_what_went_as_it_should_is_no_warning() -> None:
         ({"annealed": False}, "before the annealing has ended"),
         ({"temperature": 0.5}, "colder"),
         ({"temperature": 2.0}, "warmer"),
+        ({"class_weights": "positive"}, "about as common as not"),
+        ({"class_weights": "inverse"}, "class weights inverse the posterior"),
     ],
 )
 def test_what_did_not_is_told(changes: dict[str, object], words: str) -> None:

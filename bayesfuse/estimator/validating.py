@@ -1,0 +1,54 @@
+"""Scores on the validation items in training: of the posterior predictive, and of nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bayesfuse.data.batches import Batches
+from bayesfuse.estimator.finetuning import Finetuning
+from bayesfuse.evaluation import metrics
+from bayesfuse.inference.class_weights import ClassWeights
+from bayesfuse.inference.history import Validation
+from bayesfuse.inference.predictive import PosteriorPredictive
+
+
+@dataclass(frozen=True, eq=False)
+class Validator:
+    """Predicts the validation items by the model as it stands, and scores that.
+
+    Attributes:
+        items: The labelled validation items.
+        predictive: The posterior predictive of the model in training.
+        draws: Posterior draws of a score.
+        finetuning: What makes the features of fine-tuned modalities anew; None if there are none.
+        weights: What labels count for in training, and so in the choice of an epoch.
+    """
+
+    items: Batches
+    predictive: PosteriorPredictive
+    draws: int
+    finetuning: Finetuning | None = None
+    weights: ClassWeights | None = None
+
+    def probability(self, draws: int) -> NDArray[np.float32]:
+        """Return the predictive probability of the items, `items x labels`."""
+        if self.finetuning is None:
+            return self.predictive.mean(self.items, draws)
+        features = self.finetuning.val_features(self.items.features)
+        now = Batches(features, self.items.labels, self.items.device)
+        return self.predictive.mean(now, draws)
+
+    def __call__(self) -> Validation:
+        """Return the NLL, weighted as in training, and the macro average precision."""
+        labels = self.items.labels
+        assert labels is not None
+        probability = self.probability(self.draws)
+        macro = metrics.average_precision(probability, labels).macro
+        weights = None
+        if self.weights is not None:
+            weights = self.weights.of(torch.from_numpy(labels)).cpu().numpy()
+        return Validation(metrics.nll(probability, labels, weights), macro)
