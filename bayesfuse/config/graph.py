@@ -94,6 +94,11 @@ class GraphConfig(Config):
         description="Most neighbours of an item, drawn at random, layer by layer, as 20,10; all "
         "if left out.",
     )
+    neighbour_labels: bool = Field(
+        False,
+        description="One more modality: how often neighbours in train have each label, never those "
+        "of the item itself.",
+    )
     graph_version: Annotated[str, one_of("version of graph attention", GRAPH_VERSIONS)] = Field(
         "v1", description="Attention: v1 (GAT) or v2 (GATv2)."
     )

@@ -26,6 +26,7 @@ from bayesfuse.errors import (
 )
 from bayesfuse.estimator.files import FORMAT, read_tensors
 from bayesfuse.estimator.model import graph_settings
+from bayesfuse.estimator.train_labels import TrainLabels
 from bayesfuse.graph.csr import kept_indptr
 from bayesfuse.graph.entity_graph import EntityGraph
 from bayesfuse.graph.linked_features import LinkedFeatures
@@ -37,7 +38,8 @@ FILE = "graph.safetensors"
 class Links:
     """Who is heard: the items of the catalogue of a fit, of all its splits.
 
-    No label is among what is kept here, so that none can reach a model through its neighbours.
+    Labels are among what is kept only if the items are told those of their neighbours; they are
+    of train alone, and nodes never pass them on.
 
     Attributes:
         ids: Their ids, `nodes`.
@@ -46,6 +48,7 @@ class Links:
         nodes: The features that they hear of each other.
         fan_out: The most neighbours of an item, a number or None (all) a layer.
         seed: Of the choice of neighbours where there are more.
+        labels: Labels of train that their neighbours are told; None if they are not.
     """
 
     ids: NDArray[np.str_]
@@ -54,6 +57,7 @@ class Links:
     nodes: FeatureTable
     fan_out: tuple[int | None, ...]
     seed: int
+    labels: TrainLabels | None = None
 
     @classmethod
     def of_catalog(cls, catalog: Catalog, config: ModelConfig) -> Links:
@@ -93,6 +97,7 @@ class Links:
             catalog.features.select(settings.features),
             _fan_out(config),
             config.seed,
+            TrainLabels.of_catalog(catalog) if config.neighbour_labels else None,
         )
 
     def training(self, features: FeatureTable) -> LinkedFeatures:
@@ -101,6 +106,9 @@ class Links:
         Args:
             features: Features of the nodes, all modalities, in the same order.
         """
+        if self.labels is not None:
+            rows = np.arange(len(features))
+            features = self.labels.told(features, self.graph.adjacency, rows)
         return LinkedFeatures(
             features, self.nodes, self.graph, fan_out=self.fan_out, seed=self.seed
         )
@@ -141,12 +149,15 @@ class Links:
                 "but themselves."
             )
         graph = self._without_own_selves(graph, catalog.ids)
-        count = len(self.ids)
+        rows = len(self.ids) + np.arange(len(catalog))
+        table = catalog.features
+        if self.labels is not None:
+            table = self.labels.told(table, graph.adjacency, rows)
         features = LinkedFeatures(
-            catalog.features,
+            table,
             self.nodes,
             graph,
-            np.arange(count, count + len(catalog)),
+            rows,
             fan_out=self.fan_out,
             seed=self.seed,
         )
@@ -178,6 +189,8 @@ class Links:
         values, observed = self.nodes.batch(slice(None))
         tensors |= {f"nodes.{name}": _as_small(array) for name, array in values.items()}
         tensors["observed"] = observed
+        if self.labels is not None:
+            tensors |= {"labels": self.labels.labels, "train": self.labels.train}
         told = {
             "graph": about,
             "modalities": list(self.nodes.names),
@@ -224,13 +237,17 @@ class Links:
         )
         ids, titles = np.array(told["ids"], dtype=np.str_), told["titles"]
         counts = {graph.num_nodes, nodes.num_items, len(ids), len(titles or ids)}
+        labels = None
+        if "labels" in arrays:
+            labels = TrainLabels(arrays["labels"], arrays["train"])
+            counts.add(len(labels.train))
         if len(counts) > 1:
             raise ValueError(f"its parts are of {', '.join(map(str, sorted(counts)))} items")
         if any(widths.get(name) != width for name, width in nodes.widths.items()):
             raise ValueError("its features are of another width than the network's")
         fan_out = tuple(None if most is None else int(most) for most in told["fan_out"])
         titles = None if titles is None else tuple(titles)
-        return cls(ids, titles, graph, nodes, fan_out, int(told["seed"]))
+        return cls(ids, titles, graph, nodes, fan_out, int(told["seed"]), labels)
 
 
 def check_linked(table: FeatureTable, config: ModelConfig) -> FeatureTable:

@@ -12,6 +12,7 @@ from torch import Tensor
 from bayesfuse.config import ModelConfig
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError, RunFolderError
+from bayesfuse.graph.neighbour_labels import NEIGHBOUR_LABELS
 from bayesfuse.inference.annealing import AnnealingSchedule
 from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.guides import Guide, make_guide
@@ -171,11 +172,13 @@ def graph_settings(
     """
     if config.graph == "none":
         return None
+    # labels that nodes passed on would come back to the items whose they are
+    told = tuple(name for name in widths if name != NEIGHBOUR_LABELS)
     chosen, query = config.graph_features, config.graph_query
     if query is None:
         query = ("text",) if "text" in widths else ("all",)
     return GraphSettings(
-        features=tuple(widths) if chosen == ("all",) else chosen,
+        features=told if chosen == ("all",) else chosen,
         layers=config.graph_layers,
         heads=config.graph_heads,
         width=config.graph_width,
@@ -185,7 +188,7 @@ def graph_settings(
         backend=config.graph_backend,
         relations=dict(relations or {}),
         each=config.graph_relations == "each",
-        query=tuple(widths) if query == ("all",) else query,
+        query=told if query == ("all",) else query,
         loop_isolated=config.self_loops != "none",
         edge_bias=config.graph_edge_bias == "relation",
     )

@@ -225,13 +225,13 @@ def open_run(
             on_progress=on_encoding,
         )
         catalog = apply_encoders(catalog, encoders, running=how)
-    notes += [
+    catalog = classifier.link(dataclasses.replace(catalog, warnings=(*catalog.warnings, *notes)))
+    lacking = tuple(
         f'{catalog.source} has no modality "{name}": it counts as missing for every item.'
         for name in classifier.model_.network.names
         if name not in catalog.features
-    ]
-    catalog = dataclasses.replace(catalog, warnings=(*catalog.warnings, *notes))
-    catalog = classifier.link(catalog)
+    )
+    catalog = dataclasses.replace(catalog, warnings=(*catalog.warnings, *lacking))
     rows = _rows(catalog, split, labelled)
     for warning in catalog.warnings:
         if on_warning is not None:

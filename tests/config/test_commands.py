@@ -107,6 +107,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(["graph_dropout", "attention_dropout", "neighbour_thinning"], fractions),
     "max_group": st.none() | counts,
     "fan_out": st.none() | st.lists(counts | st.just("all"), min_size=1, max_size=3),
+    "neighbour_labels": st.booleans(),
 }
 valid = st.fixed_dictionaries({}, optional=FIELDS)
 
