@@ -29,6 +29,7 @@ from bayesfuse.estimator.model import graph_settings
 from bayesfuse.estimator.train_labels import TrainLabels
 from bayesfuse.graph.csr import kept_indptr
 from bayesfuse.graph.entity_graph import EntityGraph
+from bayesfuse.graph.entity_index import EntityIndex
 from bayesfuse.graph.linked_features import LinkedFeatures
 
 FILE = "graph.safetensors"
@@ -129,6 +130,31 @@ class Links:
         """
         if isinstance(catalog.features, LinkedFeatures):
             return catalog
+        graph, notes = self._extended(catalog)
+        graph = self._without_own_selves(graph, catalog.ids)
+        rows = len(self.ids) + np.arange(len(catalog))
+        table = catalog.features
+        if self.labels is not None:
+            table = self.labels.told(table, graph.adjacency, rows)
+        features = LinkedFeatures(
+            table,
+            self.nodes,
+            graph,
+            rows,
+            fan_out=self.fan_out,
+            seed=self.seed,
+        )
+        warnings = (*catalog.warnings, *notes)
+        return dataclasses.replace(catalog, features=features, warnings=warnings)
+
+    def people_with(self, catalog: Catalog) -> EntityIndex:
+        """Return who is named by which node, and then by which item of a catalogue."""
+        index = self._extended(catalog)[0].people
+        assert index is not None, "the graph is of people"
+        return index
+
+    def _extended(self, catalog: Catalog) -> tuple[EntityGraph, list[str]]:
+        """Return the graph with the items of a catalogue after the nodes, and warnings."""
         relations = self.graph.relation_names
         known = {name: lists for name, lists in catalog.people.items() if name in relations}
         notes = [
@@ -148,21 +174,7 @@ class Links:
                 f"{catalog.source} has no people ({', '.join(relations)}): its items hear nobody "
                 "but themselves."
             )
-        graph = self._without_own_selves(graph, catalog.ids)
-        rows = len(self.ids) + np.arange(len(catalog))
-        table = catalog.features
-        if self.labels is not None:
-            table = self.labels.told(table, graph.adjacency, rows)
-        features = LinkedFeatures(
-            table,
-            self.nodes,
-            graph,
-            rows,
-            fan_out=self.fan_out,
-            seed=self.seed,
-        )
-        warnings = (*catalog.warnings, *notes)
-        return dataclasses.replace(catalog, features=features, warnings=warnings)
+        return graph, notes
 
     def _without_own_selves(self, graph: EntityGraph, ids: NDArray[np.str_]) -> EntityGraph:
         """Return the graph without edges from new rows to the node of the same id."""

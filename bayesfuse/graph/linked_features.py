@@ -99,6 +99,14 @@ class LinkedFeatures(FeatureTable):
         Raises:
             IndexError: If a row is out of range.
         """
+        return self.blocks_and_edges(rows)[0]
+
+    def blocks_and_edges(self, rows: Rows) -> tuple[Blocks, Int64]:
+        """Return the same, and where in `graph` the edges of the last layer are, `edges`.
+
+        Args:
+            rows: See `blocks`.
+        """
         index = as_rows(rows, self.num_items)
         sampler, mask = self._sampler, self.relation_mask
         if self._thinning is not None:
@@ -106,11 +114,13 @@ class LinkedFeatures(FeatureTable):
         wanted, place = np.unique(self.rows[index], return_inverse=True)
         sampled = sampler.sample(wanted, self._seed)
         values, observed = self.nodes.batch(sampled[0].nodes[len(wanted) :])
-        return Blocks(
+        graphs = [_with_repeats(block, place, len(wanted), mask) for block in sampled]
+        blocks = Blocks(
             {name: torch.from_numpy(array) for name, array in values.items()},
             torch.from_numpy(observed),
-            tuple(_with_repeats(block, place, len(wanted), mask) for block in sampled),
+            tuple(graph for graph, _ in graphs),
         )
+        return blocks, graphs[-1][1]
 
     def thinned(self, share: float, seed: int) -> LinkedFeatures:
         """Return the table for training, in which items are seen with fewer neighbours.
@@ -215,8 +225,10 @@ class _Thinning:
 
 def _with_repeats(
     block: Block, place: Int64, num_wanted: int, mask: Masks | None
-) -> AttentionGraph:
+) -> tuple[AttentionGraph, Int64]:
     """Return a block's graph with a row and a column for each item in place of each wanted node.
+
+    And where its edges are in the whole graph.
 
     Items may be repeated: every one is a node of its own, which hears itself where it has a
     self-loop.
@@ -231,5 +243,6 @@ def _with_repeats(
     rows = np.repeat(np.arange(len(old_rows)), np.diff(indptr))
     heard = block.indices[edges]
     indices = np.where(heard == old_rows[rows], rows, columns[heard])
-    relations = None if mask is None else mask[block.edges[edges]].view(np.int64)
-    return AttentionGraph(indptr, indices, count + num_others, relations, check=False)
+    whole = block.edges[edges]
+    relations = None if mask is None else mask[whole].view(np.int64)
+    return AttentionGraph(indptr, indices, count + num_others, relations, check=False), whole

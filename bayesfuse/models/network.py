@@ -230,6 +230,21 @@ class FusionNetwork(nn.Module):
         finally:
             self.gat.train(training)
 
+    def reads(
+        self, inputs: Mapping[str, Tensor], observed: Tensor, blocks: Blocks
+    ) -> tuple[Any, ...]:
+        """Return what `gat` is called on: features of the nodes, graphs, and what asks, if any.
+
+        Args:
+            inputs: See `forward`.
+            observed: See `forward`.
+            blocks: See `forward`.
+
+        Raises:
+            FeatureError: See `forward`.
+        """
+        return self._reads(self.standardise(inputs, observed), blocks)
+
     def _draws(
         self,
         weights: Sequence[Mapping[str, Tensor]],
@@ -239,7 +254,7 @@ class FusionNetwork(nn.Module):
         *explain: bool,
     ) -> Tensor:
         """Return what `gat` says under several draws, `draws x items x ...`."""
-        reads = self._reads(self.standardise(inputs, observed), blocks)
+        reads = self.reads(inputs, observed, blocks)
         assert self.gat is not None
         random = [name for name in weights[0] if name.startswith("gat.")]
         if not random:
