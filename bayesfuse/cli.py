@@ -159,13 +159,32 @@ def predict(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Parquet file to make, one row an (item, label).")
     ] = Path("predictions.parquet"),
+    item: Annotated[
+        list[str] | None,
+        typer.Option(help="Id or title of an item, for that alone; may come several times."),
+    ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            help="Parquet or CSV file to make, too: whom an item hears most, and how sure it is."
+        ),
+    ] = None,
+    explain_neighbours: Annotated[
+        int, typer.Option(min=1, help="Most neighbours of an item in --explain.")
+    ] = 5,
     flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
 ) -> None:
     """Predict tags with posterior draws: mean, spread, interval and mutual information."""
-    refuse_to_overwrite(out)
+    for path in filter(None, (out, explain)):
+        refuse_to_overwrite(path)
     opened, options = _open(run, catalog, split, flags, labelled=False)
+    from bayesfuse.estimator.explanations import check_explainable, write_explanations
     from bayesfuse.estimator.predictions import iter_predictions, write_predictions
+    from bayesfuse.estimator.selecting import select_items
 
+    if explain is not None:
+        check_explainable(opened.classifier, opened.catalog)
+    opened = select_items(opened, item) if item else opened
     rows = opened.rows
     draws, seed = _draws(opened, options)
     tables = iter_predictions(
@@ -183,6 +202,10 @@ def predict(
         count = write_predictions(tables, out, metadata, on_rows)
     how = _how(opened, draws)
     typer.echo(f"{len(rows):,} items, {count:,} rows, {how}: {out}")
+    if explain is not None:
+        most = explain_neighbours
+        count = write_explanations(opened, explain, metadata, draws=draws, seed=seed, most=most)
+        typer.echo(f"{count:,} neighbours and relations: {explain}")
 
 
 @app.command()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,12 +14,14 @@ from bayesfuse.data.batches import Batches
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.errors import ConfigError
 from bayesfuse.estimator.model import choose_device, choose_precision
+from bayesfuse.estimator.table_file import write_tables
 from bayesfuse.graph.linked_features import LinkedFeatures
 from bayesfuse.models.explaining import neighbour_attention
 from bayesfuse.models.relation_attention import RelationAttention
 
 if TYPE_CHECKING:
     from bayesfuse.estimator.classifier import FusionClassifier
+    from bayesfuse.estimator.workflow import Run
 
 SCHEMA = pa.schema(
     [
@@ -32,8 +35,10 @@ SCHEMA = pa.schema(
         ("attention_sd", pa.float32()),
     ]
 )
-"""The columns. `about` is `neighbour` (`name` is its id, `shared` what joins the two) or
-`relation` (`name` is the relation's). Attention is in [0, 1] and 1 in all over those of an item."""
+"""The columns, a row a neighbour or relation of an item, those with most attention first.
+
+`about` is `neighbour` (`name` is its id, `shared` what joins the two) or `relation` (`name` is the
+relation's). Attention is in [0, 1], and 1 in all over those that an item hears."""
 
 NEIGHBOURS = 5
 """How many neighbours of an item are told, if not said otherwise."""
@@ -63,17 +68,51 @@ def iter_explanations(
     Raises:
         ConfigError: If the items hear nobody, or `most` is below 1.
     """
+    features = check_explainable(classifier, catalog)
+    if most < 1:
+        raise ConfigError(f"The number of neighbours is {most}; expected at least 1.")
+    explainer = _Explainer(classifier, catalog, features, draws, seed, most)
+    for start in range(0, len(rows), ITEMS_AT_ONCE):
+        yield explainer.table(rows[start : start + ITEMS_AT_ONCE])
+
+
+def check_explainable(classifier: FusionClassifier, catalog: Catalog) -> LinkedFeatures:
+    """Return the features of a catalogue's items, once it is known that they hear others.
+
+    Raises:
+        ConfigError: If they do not.
+    """
     features = catalog.features
     if classifier.links_ is None or not isinstance(features, LinkedFeatures):
         raise ConfigError(
             "There are no neighbours to explain by: the run was fitted without a graph. Fit with "
             "--graph people."
         )
-    if most < 1:
-        raise ConfigError(f"The number of neighbours is {most}; expected at least 1.")
-    explainer = _Explainer(classifier, catalog, features, draws, seed, most)
-    for start in range(0, len(rows), ITEMS_AT_ONCE):
-        yield explainer.table(rows[start : start + ITEMS_AT_ONCE])
+    return features
+
+
+def write_explanations(
+    run: Run, path: Path, metadata: dict[str, Any], *, draws: int, seed: int, most: int
+) -> int:
+    """Write whom the items of a run hear most to a Parquet or CSV file; return its rows.
+
+    Args:
+        run: A run and a catalogue.
+        path: The file; it must not exist.
+        metadata: Kept in a Parquet file's schema.
+        draws: Posterior draws.
+        seed: Their seed.
+        most: The most neighbours of an item.
+
+    Raises:
+        ConfigError: See `iter_explanations`.
+        UserError: See `bayesfuse.estimator.table_file.write_tables`.
+        StorageError: If the disk is full.
+    """
+    found = iter_explanations(
+        run.classifier, run.catalog, run.rows, draws=draws, seed=seed, most=most
+    )
+    return write_tables(found, path, SCHEMA, metadata)
 
 
 class _Explainer:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bayesfuse.errors import UserError, write_error
+from bayesfuse.estimator.table_file import write_tables
 from bayesfuse.evaluation.thresholds import decide
 from bayesfuse.evaluation.uncertainty import Predictive, summarise
 
@@ -105,31 +100,4 @@ def write_predictions(
         UserError: If the file exists, or its folder cannot be written into.
         StorageError: If the disk is full.
     """
-    if os.path.lexists(path):
-        raise UserError(f"{path} exists already and is left as it is. Choose another --out.")
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    schema = SCHEMA.with_metadata({"bayesfuse": json.dumps(metadata)})
-    rows = 0
-    with _told_apart(path):
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with pq.ParquetWriter(partial, schema) as writer:
-                for table in tables:
-                    writer.write_table(table.replace_schema_metadata(schema.metadata))
-                    rows += table.num_rows
-                    if on_rows is not None:
-                        on_rows(rows)
-            os.rename(partial, path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-    return rows
-
-
-@contextmanager
-def _told_apart(path: Path) -> Iterator[None]:
-    """Turn what the disk has against writing into a message that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise write_error(path, error, "Make room or choose another --out.") from error
+    return write_tables(tables, path, SCHEMA, metadata, on_rows)

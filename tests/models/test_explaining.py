@@ -73,7 +73,8 @@ def test_a_draw_is_the_layers_own_attention_mean_over_heads(table):
 
 
 def relational(table: LinkedFeatures, **changes: object) -> FusionNetwork:
-    return make_network(table, relations=table.heard_relations(), query=("text",), **changes)
+    relations = table.heard_relations()
+    return make_network(table, each=True, relations=relations, query=("text",), **changes)
 
 
 def test_over_relations_it_is_their_attention_times_that_in_each(table):

@@ -1,0 +1,77 @@
+"""`bayesfuse predict --explain` and `--item`, and `fit --graph people --neighbour-labels`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.cli.conftest import CSV, ENCODE, SMALL, Ran
+
+Bayesfuse = Callable[..., Ran]
+PEOPLE = ["--people", "director", "--title", "title", "--split", "part"]
+
+
+@pytest.fixture(scope="module")
+def graph_run(films: Path, bayesfuse: Bayesfuse, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("graph") / "run"
+    graph = ["--graph", "people", "--neighbour-labels", "--graph-width", "4"]
+    flags = [*CSV, *ENCODE, *PEOPLE, *SMALL, *graph, "-o", out, "--encoded", out.parent / "enc"]
+    done = bayesfuse("fit", films / "films.csv", *flags)
+    assert done.code == 0, done.err
+    return out
+
+
+@pytest.fixture
+def run(graph_run: Path, place: Path) -> Path:
+    return Path(shutil.copytree(graph_run, place / "linked"))
+
+
+def test_whom_two_films_hear(run: Path, bayesfuse: Bayesfuse) -> None:
+    items = ["--item", "Film 9", "--item", "f2"]
+    args = ["predict", run, "films.csv", *items, "--explain", "why.csv", "-o", "p.parquet"]
+    done = bayesfuse(*args, "--explain-neighbours", "3")
+    assert done.code == 0, done.err
+    assert done.out.splitlines() == [
+        "2 items, 6 rows, 4 posterior draws: p.parquet",
+        "6 neighbours and relations: why.csv",
+    ]
+    assert pd.read_parquet("p.parquet")["id"].unique().tolist() == ["f9", "f2"]
+    why = pd.read_csv("why.csv")
+    assert why["id"].tolist() == ["f9"] * 3 + ["f2"] * 3
+    assert set(why["shared"]) == {"director: d2"}  # 9 and 2 are both 2 modulo 7
+    assert (why["name"].str[1:].astype(int) % 7 == 2).all()
+    assert (why["title"] == "Film " + why["name"].str[1:]).all()
+    assert why["attention_mean"].between(0, 1).all()
+    assert (why["attention_sd"] > 0).all()
+    # refused before anything is read, and what is there stays
+    again = bayesfuse(*args[:-1], "q.parquet")
+    assert (again.code, again.out) == (2, "")
+    assert "why.csv exists already and is left as it is" in again.err
+    assert not Path("q.parquet").exists()
+
+
+def test_new_items_without_a_title_column(run: Path, bayesfuse: Bayesfuse) -> None:
+    films = pd.read_csv("films.csv").head(4)
+    films["id"] = [f"n{i}" for i in range(4)]
+    films[["id", "plot", "poster", "director"]].to_csv("later.csv", index=False)
+    done = bayesfuse("predict", run, "later.csv", "--item", "n3", "--explain", "why.parquet")
+    assert done.code == 0, done.err
+    why = pd.read_parquet("why.parquet")
+    assert set(why["id"]) == {"n3"}
+    assert set(why["shared"]) == {"director: d3"}
+
+
+def test_a_run_without_a_graph_or_an_item_that_is_not_there(
+    run: Path, place: Path, fitted: Path, bayesfuse: Bayesfuse
+) -> None:
+    done = bayesfuse("predict", fitted, "new.csv", "--explain", "why.csv", "-o", "p.parquet")
+    assert done.code == 2
+    assert "fitted without a graph. Fit with --graph people" in done.err
+    assert not Path("p.parquet").exists()
+    done = bayesfuse("predict", run, "films.csv", "--item", "Film 200")
+    assert done.code == 2
+    assert 'No item has the id or title "Film 200"' in done.err
