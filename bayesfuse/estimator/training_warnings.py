@@ -36,7 +36,7 @@ def training_warnings(classifier: FusionClassifier) -> list[str]:
         )
     if classifier.links_ is not None:
         found += classifier.links_.graph.warnings
-    if classifier.links_ is not None and classifier.config_.graph_relations == "each":
+    if classifier.links_ is not None and classifier.graph_relations == "each":
         heard = classifier.model_.network.relations
         names = [name for name in classifier.links_.graph.relation_names if name not in heard]
         if names:

@@ -11,6 +11,7 @@ def trained(**changes: object) -> SimpleNamespace:
     result = {"stopped": "finished", "annealed": True, "best_epoch": 4}
     own = {"temperature": 1.0, "elbo": "annealed", "links_": None, "class_weights": "none"}
     result |= {name: value for name, value in changes.items() if name in result}
+    own |= {"graph_relations": "union", "model_": None}
     own |= {name: value for name, value in changes.items() if name in own}
     return SimpleNamespace(result_=SimpleNamespace(**result), **own)
 
@@ -44,3 +45,11 @@ def test_what_did_not_is_told(changes: dict[str, object], words: str) -> None:
 def test_what_the_graph_left_out_is_told() -> None:
     graph = SimpleNamespace(warnings=("1 name joins nobody.",))
     assert found(links_=SimpleNamespace(graph=graph)) == ["1 name joins nobody."]
+
+
+def test_a_relation_that_nothing_was_learned_of_is_told() -> None:
+    graph = SimpleNamespace(warnings=(), relation_names=("director", "writer"))
+    model = SimpleNamespace(network=SimpleNamespace(relations=("director",)))
+    given = {"links_": SimpleNamespace(graph=graph), "graph_relations": "each", "model_": model}
+    (warning,) = found(**given)
+    assert "No training item has a neighbour by writer" in warning
