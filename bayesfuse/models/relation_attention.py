@@ -36,6 +36,8 @@ class RelationAttention(nn.Module):
     neighbours hears the mean of what the GATs make of its own row (of itself, if it has a
     self-loop), and attends to no relation.
 
+    The GATs start from the same weights and part in training.
+
     The children are named after the relations (see `part_names`) but for `relations`, the
     attention over them, so that in a network that calls this `gat` there are the parameters
     `gat.director.0.weight`, `gat.director.0.attn_src`, ..., `gat.relations.query.weight`,
@@ -96,6 +98,10 @@ class RelationAttention(nn.Module):
         self.parts = part_names(self.names)
         for part in self.parts:
             self.add_module(part, GraphAttention(in_features, width=width, **options))
+        # features then mean the same in all, as in one graph: from elsewhere, posteriors more often
+        # gave up before attention was learned
+        for gat in self.gats[1:]:
+            gat.load_state_dict(self.gats[0].state_dict())
         self.in_features, self.out_features = in_features, self.gats[0].out_features
         self.query_features = query_features
         over = _OverRelations(len(self.names), query_features, self.out_features, width)
@@ -253,8 +259,8 @@ class _OverRelations(nn.Module):
             if explain:
                 return attention
             alone = ~neighbours.any(dim=1, keepdim=True)
-            weights = torch.where(alone, 1 / neighbours.shape[1], attention)
-            joined = torch.einsum("ir,rif->if", weights, heard.to(full))
+            shares = torch.where(alone, 1 / neighbours.shape[1], attention)
+            joined = torch.einsum("ir,rif->if", shares, heard.to(full))
         return joined.to(heard.dtype)
 
 

@@ -23,6 +23,7 @@ from bayesfuse.estimator.relations import (
     relations_that_count,
 )
 from bayesfuse.estimator.training_warnings import training_warnings
+from bayesfuse.evaluation.metrics import nll
 from bayesfuse.graph.backends import backend
 from bayesfuse.graph.entity_graph import EntityGraph
 from bayesfuse.graph.linked_features import LinkedFeatures
@@ -233,6 +234,73 @@ def test_without_text_all_modalities_ask(catalog):
     only = dataclasses.replace(catalog, features=catalog.features.select(["image"]))
     fitted = FusionClassifier(**{**SMALL, "epochs": 1}).fit(only)
     assert fitted.model_.network.graph.query == ("image",)
+
+
+# ---- it learns which relation matters
+
+
+def planted() -> tuple[Catalog, np.ndarray]:
+    """Return items whose text says whether their director or their writer tells the label.
+
+    Half of the items have a director or a writer alone, and look as he does; they have no labels.
+    The others have both and look like nothing.
+    """
+    rng = np.random.default_rng(0)
+    looks = rng.choice([-1.0, 1.0], (2, 30))  # of directors, of writers
+    alone = np.arange(180)
+    role, name = alone % 2, alone // 2 % 30
+    names = rng.integers(30, size=(300, 2))
+    kind = rng.integers(2, size=480)
+    truth = looks[kind[180:], names[np.arange(300), kind[180:]]] > 0
+    people = {
+        relation: [[f"{n}"] if r == bit else [] for r, n in zip(role, name, strict=True)]
+        + [[f"{n}"] for n in names[:, bit]]
+        for bit, relation in enumerate(("director", "writer"))
+    }
+    labels = np.zeros((480, 2), np.float32)
+    labels[180:] = np.stack([truth, ~truth], axis=1)
+    look = np.concatenate([looks[role, name], np.zeros(300)])
+    catalog = dataclasses.replace(
+        make_catalog(480),
+        features=FeatureTable.from_arrays(
+            {
+                "text": np.stack([2.0 * kind - 1, rng.normal(size=480)], axis=1),
+                "image": np.stack([look, rng.normal(size=480)], axis=1),
+            }
+        ),
+        labels=labels,
+        labelled=np.arange(480) >= 180,
+        split=np.where(rng.random(480) < 0.6, "train", "test"),
+        people=people,
+    )
+    return catalog, kind
+
+
+@pytest.mark.slow
+def test_the_posterior_learns_which_relation_matters_for_which_text():
+    catalog, kind = planted()
+    test = catalog.labelled & (catalog.split == "test")
+    base = {
+        **{**SMALL, "hidden": 16, "classifier_hidden": 16, "graph_width": 4, "draws": 16},
+        **{"epochs": 15, "annealing_epochs": 5, "batch_size": 60, "learning_rate": 0.05},
+        **{"classifier_learning_rate": 0.01, "dropout": 0.0},
+    }
+
+    def fitted(**changes: object) -> tuple[FusionClassifier, float]:
+        made = FusionClassifier(**{**base, **changes}).fit(catalog)
+        return made, nll(made.predict_proba(catalog)[test], catalog.labels[test])
+
+    asked, loss = fitted()
+    found = relation_weights(asked, catalog)
+    by_kind = found.by_label(np.stack([test & (kind == 0), test & (kind == 1)], axis=1))
+    assert loss < 0.2
+    assert by_kind.diagonal().min() > 0.75
+    # controls: an image that tells nothing asks (the fusion reads the text, and may yet choose by
+    # it which relation's features count), and all relations are one graph
+    unasked, _ = fitted(graph_query=("image",))
+    told = relation_weights(unasked, catalog).by_label(np.stack([kind == 0, kind == 1], axis=1))
+    assert np.abs(told[0] - told[1]).max() < 0.1
+    assert fitted(graph_relations="union")[1] > loss + 0.2
 
 
 # ---- mistakes

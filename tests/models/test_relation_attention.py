@@ -33,7 +33,7 @@ def build(dtype: torch.dtype = torch.float64, seed: int = 0, **options) -> Relat
     made = RelationAttention(FEATURES, RELATIONS, ASKING, **options).to(dtype).eval()
     with torch.no_grad():
         for name, parameter in made.named_parameters():
-            if name.endswith(("bias", "embedding")):
+            if name.endswith(("bias", "embedding", "attn_src", "attn_dst")):
                 parameter.normal_()
     return made
 
@@ -214,6 +214,14 @@ def test_vmap_over_the_whole_is_the_same():
     weights = draws_of(made)
     found = vmap(lambda w: functional_call(made, w, (features, GRAPH, query)))(weights)
     torch.testing.assert_close(found, made.forward_draws(weights, features, GRAPH, query))
+
+
+def test_relations_start_alike_and_part_in_training():
+    made, (features, query) = build(), inputs()
+    first, second = made.gats
+    assert torch.equal(first.layers[0].weight, second.layers[0].weight)
+    made(features, GRAPH, query).square().sum().backward()
+    assert not torch.allclose(first.layers[0].weight.grad, second.layers[0].weight.grad)
 
 
 def test_every_parameter_can_be_random():
