@@ -74,7 +74,8 @@ def test_seed_draws_and_decision(place: Path, fitted: Path, bayesfuse: Bayesfuse
     assert (f1["decision"] == (f1["mean"] > f1["label"].map(cuts))).mean() > 0.99  # ties aside
     assert not f1["decision"].equals(base["decision"])
     metadata = json.loads(pq.read_schema("c.parquet").metadata[b"bayesfuse"])
-    assert metadata == {"draws": 9, "seed": 0, "elbo": "annealed", "temperature": 1.0}
+    about = {"elbo": "annealed", "temperature": 1.0, "class_weights": "none"}
+    assert metadata == {"draws": 9, "seed": 0, **about}
 
 
 def test_columns_of_other_names_and_a_modality_that_is_not_there(
@@ -108,13 +109,15 @@ def test_evaluate_says_what_fit_said(fitted: Path, bayesfuse: Bayesfuse) -> None
     done = bayesfuse("evaluate", fitted, "--json")
     assert (done.code, done.err) == (0, "")
     found = done.json
-    about = {name: found.pop(name) for name in ("split", "draws", "seed", "elbo", "temperature")}
+    names = ("split", "draws", "seed", "elbo", "temperature", "class_weights")
+    about = {name: found.pop(name) for name in names}
     assert about == {
         "split": "val",
         "draws": 4,
         "seed": 0,
         "elbo": "annealed",
         "temperature": 1.0,
+        "class_weights": "none",
     }
     assert found == metrics["val"]
     table = bayesfuse("evaluate", fitted).out
