@@ -69,9 +69,10 @@ class RelationAttention(nn.Module):
         [[0.5, 0.5], [1.0, 0.0], [0.0, 1.0]]
 
     Reference: Lee et al. 2021, Learning to Select Question-Relevant Relations for Visual Question
-    Answering (MAI workshop), equations 14 to 16: one encoder a relation, and attention over them
-    by the question. Liang et al. 2021, GraphVQA (MAI workshop), equations 5, 8 and 9: messages
-    that depend on the language. We change: the question is the item's own text; the scores are
+    Answering (doi:10.18653/v1/2021.maiworkshop-1.13), equations 14 to 16: one encoder a relation,
+    and attention over them by the question. Liang et al. 2021, GraphVQA
+    (doi:10.18653/v1/2021.maiworkshop-1.12), equations 5, 8 and 9: messages that depend on the
+    language. We change: the question is the item's own text; the scores are
     scaled dot products, not a tanh layer (14), so that text and relation multiply; what is
     weighted are the GATs' outputs, not joint vectors with the question (4), since the fusion joins
     them with the text afterwards; relations without neighbours are masked; the instruction enters
