@@ -43,8 +43,8 @@ def test_a_mistake_has_no_traceback_and_no_output(place: Path) -> None:
     done = run("fit", "films.csv", *CSV, *ENCODE, "--fusion", "gum", "-o", "run")
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        'Error: In the flags:\n  - --fusion: Unknown fusion rule "gum"; expected one of concat, '
-        'gmu, mixing. Did you mean "gmu"?\n'
+        'Error: In the flags:\n  - --fusion: Unknown fusion rule "gum"; expected one of '
+        'bitransformer, concat, gmu, mixing. Did you mean "gmu"?\n'
     )
     assert tree(place) == before
 
