@@ -169,6 +169,10 @@ def without_effect(settings: FitConfig, given: Mapping[str, Any]) -> list[str]:
         if idle and got not in values:
             only = ", ".join(values)
             found.append(f"{', '.join(idle)}: no effect with {flag} {got}; for {flag} {only} only.")
+    if settings.model == "mm-gatbt" and "text" in (settings.finetune or ()):
+        idle = [f"--{n.replace('_', '-')}" for n in ("hidden", "transformer_layers") if n in given]
+        if idle:
+            found.append(f"{', '.join(idle)}: no effect where the text's own network is trained.")
     if settings.finetune is None:
         idle = [n for n in FinetuneConfig.model_fields if n in given and n != "finetune"]
         if idle:

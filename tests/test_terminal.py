@@ -154,6 +154,10 @@ def test_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
             ["--fusion: no effect with --model mm-gatbt; for --model fusion only."],
         ),
         ({"model": "gat", "graph": "people", "hidden": 8}, ["--hidden: no effect with --model"]),
+        (
+            {"model": "mm-gatbt", "graph": "people", "finetune": {"text": ("1",)}, "hidden": 8},
+            ["--hidden: no effect where the text's own network is trained."],
+        ),
         ({"transformer_layers": 3}, ["no effect with --fusion gmu; for --fusion bitransformer"]),
     ],
 )

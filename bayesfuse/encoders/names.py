@@ -25,6 +25,9 @@ _OWN: dict[str, tuple[Kind, str, str]] = {
     "timm": ("image", "bayesfuse.encoders.image", "TimmEncoder"),
     "tabular": ("table", "bayesfuse.encoders.tabular", "TabularEncoder"),
 }
+_INNER = {"tokens": ("text", "bayesfuse.encoders.tokens", "TokensEncoder")}
+"""Encoders that a run folder may hold and nobody names."""
+
 _BY_MODEL: dict[Kind, str] = {"text": "transformers", "image": "timm"}
 _DEFAULT: dict[Kind, str] = {"text": "transformers", "image": "timm", "table": "tabular"}
 
@@ -96,8 +99,8 @@ def encoder_class(name: str) -> type[Encoder]:
     Raises:
         ConfigError: If there is none of this name, or another package's cannot be loaded.
     """
-    if name in _OWN:
-        _, module, attribute = _OWN[name]
+    if name in _OWN or name in _INNER:
+        _, module, attribute = {**_OWN, **_INNER}[name]
         found: type[Encoder] = getattr(import_module(module), attribute)
         return found
     plugins = _plugins()

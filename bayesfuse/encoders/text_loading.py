@@ -88,9 +88,11 @@ def load_backbone(folder: TextFolder, *, pooler: bool) -> nn.Module:
 
 
 def build_backbone(
-    config: Mapping[str, Any], weights: Mapping[str, Tensor], *, pooler: bool
+    config: Mapping[str, Any], weights: Mapping[str, Tensor] | None, *, pooler: bool
 ) -> nn.Module:
     """Return a network from its configuration and weights, as `load_backbone` returned it.
+
+    Without weights they are random, for somebody to load.
 
     Raises:
         FeatureError: If they do not fit together.
@@ -103,7 +105,8 @@ def build_backbone(
             made, settings = _network_class(made_config, Path("the run folder"), pooler)
             with torch.random.fork_rng(devices=[]):  # the weights that it is made with are drawn
                 network: nn.Module = _encoder_of(made(made_config, **settings))
-            network.load_state_dict(dict(weights), strict=True)
+            if weights is not None:
+                network.load_state_dict(dict(weights), strict=True)
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise FeatureError(
                 f"The state of the text encoder: the network cannot be rebuilt: {error}"

@@ -21,6 +21,7 @@ from bayesfuse.errors import ConfigError, FeatureError
 from bayesfuse.estimator import inputs
 from bayesfuse.estimator.finetuning import Finetuning
 from bayesfuse.estimator.inputs import Labels, TrainingData
+from bayesfuse.estimator.joint_finetuning import JointFinetuning
 from bayesfuse.estimator.links import Links, check_linked
 from bayesfuse.estimator.model import (
     build_model,
@@ -88,7 +89,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         validation: tuple[Any, Any] | None = None,
         on_step: Callable[[Step], None] | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
-        finetuning: Finetuning | None = None,
+        finetuning: Finetuning | JointFinetuning | None = None,
     ) -> Self:
         """Fit the posterior and the classifier.
 
@@ -123,7 +124,10 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         positives = torch.from_numpy(self.label_counts_)
         weights = ClassWeights.of_counts(config.class_weights, positives, num_items)
         gat = pretrained_gat(features, data.train_labels, config, weights, relations)
-        self.model_ = build_model(features.widths, num_labels, num_items, config, relations, gat)
+        transformer = finetuning.transformer if isinstance(finetuning, JointFinetuning) else None
+        self.model_ = build_model(
+            features.widths, num_labels, num_items, config, relations, gat, transformer
+        )
         network = self.model_.network
         set_data_statistics(network, data.train, positives, config.feature_norm, weights)
         train = Batches(features, data.train_labels, device)

@@ -22,6 +22,7 @@ from bayesfuse.inference.patterns import check_patterns
 from bayesfuse.inference.predictive import PosteriorPredictive
 from bayesfuse.inference.priors import Prior
 from bayesfuse.inference.seeding import seeded
+from bayesfuse.models.fusion.text_bitransformer import TextTransformer
 from bayesfuse.models.graph_branch import GraphSettings
 from bayesfuse.models.network import FusionNetwork
 
@@ -51,7 +52,7 @@ class BayesianModel:
         free = self.network.parameters() if self.lifted is None else self.lifted.free_parameters()
         return {
             "variational": sum(p.numel() for p in guide),
-            "deterministic": sum(p.numel() for p in free),
+            "deterministic": sum(p.numel() for p in free if p.requires_grad),
         }
 
     def predictive(self, seed: int, precision: torch.dtype) -> PosteriorPredictive:
@@ -111,6 +112,7 @@ def build_model(
     config: ModelConfig,
     relations: Mapping[str, int] | None = None,
     gat: Mapping[str, Tensor] | None = None,
+    transformer: TextTransformer | None = None,
 ) -> BayesianModel:
     """Return a new model on the config's device, initialised with its seed.
 
@@ -121,6 +123,7 @@ def build_model(
         config: The settings.
         relations: See `graph_settings`.
         gat: What layers of graph attention start from, parameter name to value.
+        transformer: What joins a text of tokens with the rest, if there is one.
 
     Raises:
         ConfigError: If a name or a number does not fit.
@@ -135,6 +138,7 @@ def build_model(
             model=config.model,
             fusion=config.fusion_rule,
             transformer_layers=config.transformer_layers,
+            transformer=transformer,
             hidden=config.hidden,
             classifier=config.classifier,
             classifier_hidden=config.classifier_hidden,
@@ -212,7 +216,10 @@ def set_data_statistics(
         weights: What the labels count for in training; 1 each if None.
     """
     norms = feature_norm if isinstance(feature_norm, Mapping) else {"*": feature_norm}
+    tokens = None if network.transformer is None else network.transformer.modality
     for name, (loc, scale) in features.statistics().items():
+        if name == tokens:
+            continue
         network.standardise.set_statistics(name, torch.from_numpy(loc), torch.from_numpy(scale))
         norm = next((norms[p] for p in norms if fnmatch.fnmatchcase(name, p)), None)
         if norm is not None:

@@ -32,7 +32,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from bayesfuse.config import FitConfig, ModelConfig
-from bayesfuse.errors import ConfigError, RunFolderError, write_error
+from bayesfuse.errors import ConfigError, FeatureError, RunFolderError, write_error
 from bayesfuse.estimator.files import (
     FORMAT,
     read_history,
@@ -44,6 +44,7 @@ from bayesfuse.estimator.files import (
 from bayesfuse.estimator.links import Links
 from bayesfuse.estimator.model import build_model, choose_device
 from bayesfuse.inference.history import SVIResult
+from bayesfuse.models.fusion.text_bitransformer import TextTransformer
 
 if TYPE_CHECKING:
     from bayesfuse.estimator.classifier import FusionClassifier
@@ -221,13 +222,26 @@ def load_run(kind: type[FusionClassifier], path: Path, device: str = "auto") -> 
     choose_device(device)
     classifier.config_ = model_config
     classifier.model_ = build_model(
-        widths, len(classifier.label_names_), num_items, model_config, about.get("relations")
+        widths,
+        len(classifier.label_names_),
+        num_items,
+        model_config,
+        about.get("relations"),
+        transformer=_transformer(about.get("transformer"), path),
     )
     classifier.model_.load_tensors(tensors, path / "model.safetensors")
     classifier.links_ = Links.read(path, widths) if about.get("linked") else None
     classifier.result_, classifier.history_ = result, result.history
     classifier.n_iter_ = len(result.history)
     return classifier
+
+
+def _transformer(told: Mapping[str, Any] | None, path: Path) -> TextTransformer | None:
+    """Return the transformer of a run, if it has one, with weights that are yet to be loaded."""
+    try:
+        return None if told is None else TextTransformer.from_json(told)
+    except FeatureError as error:
+        raise RunFolderError(f"The run folder {path} is not complete: {error}") from None
 
 
 def read_config(path: Path) -> FitConfig:
@@ -294,6 +308,7 @@ def _write_model(classifier: FusionClassifier, file: Path) -> None:
     tensors = {n: t.detach().cpu().contiguous() for n, t in model.tensors().items()}
     columns = getattr(classifier, "columns_", None)
     names = getattr(classifier, "feature_names_in_", None)
+    transformer = model.network.transformer
     about = {
         "widths": model.network.standardise.widths,
         "num_items": model.num_items,
@@ -301,6 +316,7 @@ def _write_model(classifier: FusionClassifier, file: Path) -> None:
         "feature_names": None if names is None else list(names),
         "linked": classifier.links_ is not None,
         "relations": model.network.relations,
+        "transformer": None if transformer is None else transformer.to_json(),
     }
     # one key, since safetensors writes several in an order that differs from run to run
     save_file(tensors, file, {FORMAT: json.dumps(about)})

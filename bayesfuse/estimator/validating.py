@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bayesfuse.data.batches import Batches
 from bayesfuse.estimator.finetuning import Finetuning
+from bayesfuse.estimator.joint_finetuning import JointFinetuning
 from bayesfuse.evaluation import metrics
 from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.history import Validation
@@ -31,7 +32,7 @@ class Validator:
     items: Batches
     predictive: PosteriorPredictive
     draws: int
-    finetuning: Finetuning | None = None
+    finetuning: Finetuning | JointFinetuning | None = None
     weights: ClassWeights | None = None
 
     def probability(self, draws: int) -> NDArray[np.float32]:

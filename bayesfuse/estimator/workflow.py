@@ -25,6 +25,7 @@ from bayesfuse.estimator.catalogs import DEMO, options_as_fitted, read_catalog
 from bayesfuse.estimator.classifier import FusionClassifier
 from bayesfuse.estimator.encoding import encoder_settings, named_encoders, resources
 from bayesfuse.estimator.finetuning import Finetuning, finetuning_settings
+from bayesfuse.estimator.joint_finetuning import TEXT, JointFinetuning, is_joint, without_text
 from bayesfuse.estimator.links import check_finetuned_nodes
 from bayesfuse.estimator.model import choose_device
 from bayesfuse.estimator.run_folder import (
@@ -106,28 +107,32 @@ def fit_run(
     started = time.perf_counter()
     check_new_folder(out)
     choose_device(config.device)
+    joint = is_joint(config)
     check_finetuned_nodes(config)
     warn = on_warning or (lambda _: None)
     catalog = read_catalog(source, config)
-    folder = encoded_folder(catalog.source, config.encoded)
-    encoding = run_encoders(
-        catalog,
-        named_encoders(config),
-        settings=finetuning_settings(encoder_settings(config, catalog), config),
-        running=Running(
-            resources(config, config.device, tell),
-            folder,
-            strict=config.strict,
-            on_progress=on_encoding,
-        ),
+    running = Running(
+        resources(config, config.device, tell),
+        encoded_folder(catalog.source, config.encoded),
+        strict=config.strict,
+        on_progress=on_encoding,
     )
+    raw, named = catalog.raw, named_encoders(config)
+    given = finetuning_settings(encoder_settings(config, catalog), config)
+    if joint:  # the text is not encoded: the network reads it
+        catalog = dataclasses.replace(catalog, raw=without_text(raw))
+        named, given = without_text(named), without_text(given)
+    encoding = run_encoders(catalog, named, settings=given, running=running)
     catalog, encoders = encoding.catalog, encoding.encoders
+    finetuning: Finetuning | JointFinetuning | None = None
+    if joint:
+        finetuning = JointFinetuning(dataclasses.replace(catalog, raw=raw), config, running)
+        catalog, encoders = finetuning.catalog, {**encoders, TEXT: finetuning.encoder}
     for warning in catalog.warnings:
         warn(warning)
     settings = config.model_dump(include=set(ModelConfig.model_fields))
     classifier = FusionClassifier(**settings)
-    finetuning = None
-    if config.finetune is not None:
+    if config.finetune is not None and finetuning is None:
         finetuning = Finetuning(catalog, encoders, config, choose_device(config.device))
     classifier.fit(catalog, on_step=on_step, on_epoch=on_epoch, finetuning=finetuning)
     warnings = list(catalog.warnings)

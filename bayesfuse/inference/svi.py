@@ -121,6 +121,10 @@ class TrainingRun:
             self.objective = Objective(model, self.guide, settings.elbo, settings.num_particles)
             variational = [*self.guide.parameters(), *self.lifted.prior_parameters()]
             deterministic = self.lifted.free_parameters()
+        groups = self.front.parameter_groups() if self.front is not None else []
+        # a front may train a part of the network, at rates of its own
+        apart = {id(parameter) for group in groups for parameter in group["params"]}
+        deterministic = [p for p in deterministic if id(p) not in apart]
         self.steps_an_epoch = num_batches(len(train), self.settings.batch_size)
         self.total_steps = self.steps_an_epoch * self.settings.epochs
         self.optimisers = TwoOptimisers(
@@ -130,7 +134,7 @@ class TrainingRun:
             classifier_learning_rate=self.settings.classifier_learning_rate,
             weight_decay=self.settings.weight_decay,
             clip=self.settings.clip,
-            groups=self.front.parameter_groups() if self.front is not None else [],
+            groups=groups,
             total_steps=self.total_steps,
             warmup_steps=round(self.settings.warmup_epochs * self.steps_an_epoch),
             decay=self.settings.learning_rate_decay,

@@ -16,7 +16,10 @@ from torch import Tensor, nn
 
 from bayesfuse.errors import ConfigError, FeatureError
 
-_OWN_NAMES = ("absent", "fuse", "fused", "gate", "gates", "names", "out_features", "seen", "widths")
+_OWN_NAMES = (
+    *("absent", "activate", "fuse", "fused", "gate", "gates", "names", "out_features", "seen"),
+    "widths",
+)
 _ADDED_LATER = ("smart_apply",)  # by transformers, to every module, once it is imported
 
 # A modality names a child module, a parameter and a buffer, so it must be free in all of these.

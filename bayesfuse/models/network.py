@@ -13,6 +13,7 @@ from bayesfuse.data.blocks import Blocks
 from bayesfuse.errors import ConfigError, FeatureError, unknown_option
 from bayesfuse.models.classifier import CLASSIFIERS
 from bayesfuse.models.fusion import FUSIONS, Fusion
+from bayesfuse.models.fusion.text_bitransformer import TextBitransformerFusion, TextTransformer
 from bayesfuse.models.graph_branch import (
     GRAPH,
     GraphSettings,
@@ -51,6 +52,8 @@ class FusionNetwork(nn.Module):
         model: A name in `MODELS`.
         fusion: A name in `FUSIONS`; of no account for the model `gat`.
         transformer_layers: Layers of the fusion `bitransformer`.
+        transformer: A pretrained transformer to join a text with the rest, whose features are
+            tokens; then `fusion`, `transformer_layers` and `hidden` are of no account.
         hidden: Width of the fused vector.
         classifier: A name in `CLASSIFIERS`.
         classifier_hidden: Units of the maxout layer (`maxout` only).
@@ -63,6 +66,7 @@ class FusionNetwork(nn.Module):
         num_labels: Number of labels.
         gat: The layers of graph attention, of one graph or of one a relation; or None.
         fusion: The fusion rule, or None for the model `gat`.
+        transformer: What was given.
         fixed_logit: Buffer, `labels`: a constant logit, or NaN where the logit is learned.
 
     Raises:
@@ -89,6 +93,7 @@ class FusionNetwork(nn.Module):
         model: str = "fusion",
         fusion: str = "gmu",
         transformer_layers: int = 2,
+        transformer: TextTransformer | None = None,
         hidden: int = 256,
         classifier: str = "maxout",
         classifier_hidden: int = 256,
@@ -104,7 +109,7 @@ class FusionNetwork(nn.Module):
         if classifier not in CLASSIFIERS:
             raise ConfigError(unknown_option("classifier", classifier, CLASSIFIERS))
         self.names = tuple(widths)
-        self.num_labels, self.model = num_labels, model
+        self.num_labels, self.model, self.transformer = num_labels, model, transformer
         self.standardise = Standardise(widths)
         self.graph, self.gat = graph, None
         entering = _entering(model, widths, graph)
@@ -114,6 +119,9 @@ class FusionNetwork(nn.Module):
         self.entering = tuple(entering)
         if model == "gat":
             self.fusion, width = None, entering[GRAPH]
+        elif transformer is not None:
+            self.fusion = TextBitransformerFusion(entering, transformer)
+            width = self.fusion.out_features
         else:
             options = {"layers": transformer_layers} if fusion == "bitransformer" else {}
             self.fusion = FUSIONS[fusion](entering, hidden, **options)

@@ -179,6 +179,7 @@ def test_the_weights_tell_what_they_are_of(fitted, saved):
         "feature_names": None,
         "linked": False,
         "relations": {},
+        "transformer": None,
     }
     assert names == set(fitted.model_.tensors())
 

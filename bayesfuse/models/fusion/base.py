@@ -70,6 +70,21 @@ class Fusion(nn.Module, ABC):
         Raises:
             FeatureError: If names or shapes are not those of `widths`.
         """
+        return self.fuse(*self.activate(inputs, observed))
+
+    @final
+    def activate(
+        self, inputs: Mapping[str, Tensor], observed: Tensor
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Return what `fuse` takes: each modality's features, and its pre-activations.
+
+        Args:
+            inputs: See `forward`.
+            observed: See `forward`.
+
+        Raises:
+            FeatureError: See `forward`.
+        """
         values = self.seen(inputs, observed)
         activations = []
         for column, name in enumerate(self.names):
@@ -77,7 +92,7 @@ class Fusion(nn.Module, ABC):
             activations.append(
                 torch.where(observed[:, column, None], layer(values[column]), self.absent[name])
             )
-        return self.fuse(values, activations)
+        return values, activations
 
     @final
     def seen(self, inputs: Mapping[str, Tensor], observed: Tensor) -> list[Tensor]:
