@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -152,6 +152,7 @@ def build_model(
             return BayesianModel(network.to(device), None, None, num_items)
         lifted = lift(network, Prior(config.prior, config.prior_scale), config.random_parts)
         names = [site.name for site in lifted.sites]
+        _check_checkpointing(transformer, names)
         check_patterns(config.init_scale, names, "init scale", _default_patterns("init_scale"))
         guide = make_guide(
             lifted,
@@ -161,6 +162,18 @@ def build_model(
             rank=config.rank,
         )
     return BayesianModel(network.to(device), lifted.to(device), guide.to(device), num_items)
+
+
+def _check_checkpointing(transformer: TextTransformer | None, sites: Sequence[str]) -> None:
+    """Raise if weights of a transformer are random that would be computed with anew."""
+    inside = [name for name in sites if name.startswith("fusion.fused.")]
+    layers = [] if transformer is None else transformer.network.modules()
+    if inside and any(getattr(layer, "gradient_checkpointing", False) for layer in layers):
+        # the second time the draw is gone, and the module's own weights are in its place
+        raise ConfigError(
+            f"--gradient-checkpointing computes parts of the transformer anew, which are random "
+            f"here ({inside[0]}, ...). Leave it out, or choose other --parts."
+        )
 
 
 def graph_settings(

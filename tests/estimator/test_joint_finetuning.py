@@ -129,6 +129,19 @@ def test_frozen_it_stays_as_it_was(folder: Path, tiny_bert: Path, tmp_path: Path
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_blocks_of_the_transformer_may_be_random(folder, tiny_bert, tmp_path) -> None:
+    parts = "gat,fusion.fused.encoder.layer.2.output.dense"
+    config = settings(folder, tiny_bert, epochs=2, parts=parts)
+    done = fit_run(str(folder / "items.csv"), tmp_path / "run", config)
+    guide = done.classifier.model_.guide
+    assert guide is not None
+    assert "fusion.fused.encoder.layer.2.output.dense.weight" in guide.locations()
+    run = open_run(done.path, None, CatalogConfig.parse(columns(folder)), split="val", device="cpu")
+    draws = run.classifier.sample_proba(run.catalog.features.take(run.rows))
+    assert draws.std(axis=0).max() > 0
+    assert evaluate_run(run).nll == pytest.approx(done.evaluation.nll, abs=1e-6)  # type: ignore[union-attr]
+
+
 def test_the_same_seed_gives_the_same_run(folder: Path, tiny_bert: Path, tmp_path: Path) -> None:
     config = settings(folder, tiny_bert, epochs=2, finetune="text=all")
     runs = [fit_run(str(folder / "items.csv"), tmp_path / name, config) for name in "ab"]
@@ -156,6 +169,7 @@ def test_a_damaged_run_is_told(done: Fit, folder: Path) -> None:
         ({"finetune": "text=9"}, "its network has 3 blocks"),
         ({"text": None}, "the text has no raw cells"),
         ({"max_length": 64}, "take 66 positions"),
+        ({"parts": "fusion", "gradient_checkpointing": True}, "which are random here"),
     ],
 )
 def test_what_does_not_go_together(folder, tiny_bert, tmp_path, changes, message) -> None:
