@@ -75,8 +75,10 @@ class LinkedFeatures(FeatureTable):
         super().__init__(items._sources, items.observed)
         self.relation_names: tuple[str, ...] = ()
         self.relation_mask: Masks | None = None
+        self._self_loops = "isolated"  # of those whose neighbours are thinned away
         if isinstance(graph, EntityGraph):
             self.relation_names, self.relation_mask = graph.relation_names, graph.relation_mask
+            self._self_loops = graph.self_loops
             graph = graph.adjacency
         graph = Adjacency(*(np.asarray(part, dtype=np.int64) for part in graph))
         self.nodes, self.graph = nodes, graph
@@ -203,6 +205,7 @@ class _Thinning:
 
     def __init__(self, table: LinkedFeatures, share: float, seed: int) -> None:
         self._graph, self._fan_out = table.graph, table.fan_out
+        self._self_loops = table._self_loops
         self._mask: Masks | None = None
         if table.relation_mask is not None:  # a self-loop that is new is of no relation
             self._mask = np.append(table.relation_mask, np.uint64(0))
@@ -214,7 +217,13 @@ class _Thinning:
     def sampler(self, num_read: int, num_items: int) -> tuple[NeighbourSampler, Masks | None]:
         """Return what samples for the next items, and the relations of its edges."""
         if self._sampler is None or self._left <= 0:
-            fewer = thin(self._graph, self._rng, densities=DENSITIES, shares=self._shares)
+            fewer = thin(
+                self._graph,
+                self._rng,
+                densities=DENSITIES,
+                shares=self._shares,
+                self_loops=self._self_loops,
+            )
             seed = int(self._rng.integers(2**62))
             mask = None if self._mask is None else self._mask[fewer.edges]
             self._sampler = NeighbourSampler(fewer.graph, self._fan_out, seed), mask

@@ -164,7 +164,9 @@ class FusionNetwork(nn.Module):
             reads = self._reads(standardised, blocks, known=heard is not None)
             heard = self.gat(*reads) if heard is None else heard  # type: ignore[misc]
             standardised[GRAPH] = heard if self.model == "fusion" else F.leaky_relu(heard)
-            observed = torch.cat([observed, observed.new_ones(len(observed), 1)], dim=1)
+            assert blocks is not None
+            hears = blocks.graphs[-1].indptr.diff() > 0
+            observed = torch.cat([observed, hears[:, None]], dim=1)
         if self.fusion is None:
             fused = standardised[GRAPH]
         else:
