@@ -94,6 +94,12 @@ class GraphConfig(Config):
         description="Most neighbours of an item, drawn at random, layer by layer, as 20,10; all "
         "if left out.",
     )
+    neighbour_shrinkage: float = Field(
+        0.0,
+        ge=0,
+        description="With n neighbours, what they say counts for n / (n + this), and the rest is "
+        "as if there were none.",
+    )
     neighbour_labels: bool = Field(
         False,
         description="One more modality: how often neighbours in train have each label, never those "

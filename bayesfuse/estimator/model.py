@@ -203,6 +203,7 @@ def graph_settings(
         attention_dropout=config.attention_dropout,
         version=config.graph_version,
         backend=config.graph_backend,
+        shrinkage=config.neighbour_shrinkage,
         relations=dict(relations or {}),
         each=config.graph_relations == "each",
         query=told if query == ("all",) else query,

@@ -80,6 +80,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         pretrain_graph: int = 0,
         self_loops: str = "isolated",
         fan_out: Sequence[int | str] | None = None,
+        neighbour_shrinkage: float = 0.0,
         neighbour_labels: bool = False,
         graph_version: str = "v1",
         graph_backend: str = "torch",
@@ -144,6 +145,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.pretrain_graph = pretrain_graph
         self.self_loops = self_loops
         self.fan_out = fan_out
+        self.neighbour_shrinkage = neighbour_shrinkage
         self.neighbour_labels = neighbour_labels
         self.graph_version = graph_version
         self.graph_backend = graph_backend

@@ -47,6 +47,7 @@ class GraphSettings:
     attention_dropout: float = 0.0
     version: str = "v1"
     backend: str = "torch"
+    shrinkage: float = 0.0
     relations: Mapping[str, int] = field(default_factory=dict)
     each: bool = False
     query: tuple[str, ...] = ()

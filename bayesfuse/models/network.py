@@ -159,20 +159,22 @@ class FusionNetwork(nn.Module):
             FeatureError: If names or shapes are not those of `widths`, or there are blocks for a
                 network without a graph, or none for one with it.
         """
-        standardised = self.standardise(inputs, observed)
+        standardised, presence = self.standardise(inputs, observed), None
         if self.gat is not None or blocks is not None:
             reads = self._reads(standardised, blocks, known=heard is not None)
             heard = self.gat(*reads) if heard is None else heard  # type: ignore[misc]
             standardised[GRAPH] = heard if self.model == "fusion" else F.leaky_relu(heard)
             assert blocks is not None
-            hears = blocks.graphs[-1].indptr.diff() > 0
-            observed = torch.cat([observed, hears[:, None]], dim=1)
+            heard_nodes = blocks.graphs[-1].indptr.diff()
+            observed = torch.cat([observed, heard_nodes[:, None] > 0], dim=1)
+            if self.graph is not None and self.graph.shrinkage > 0:
+                presence = {GRAPH: heard_nodes / (heard_nodes + self.graph.shrinkage)}
         if self.fusion is None:
             fused = standardised[GRAPH]
         else:
             columns = [column for column, n in enumerate(standardised) if n in self.entering]
             entering = {name: standardised[name] for name in self.entering}
-            fused = self.fusion(entering, observed[:, columns])
+            fused = self.fusion(entering, observed[:, columns], presence)
         logits: Tensor = self.classifier(fused)
         return torch.where(self.fixed_logit.isnan(), logits, self.fixed_logit)
 

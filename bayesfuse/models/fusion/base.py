@@ -57,12 +57,20 @@ class Fusion(nn.Module, ABC):
             [(name, nn.Parameter(torch.zeros(hidden))) for name in self.names]
         )
 
-    def forward(self, inputs: Mapping[str, Tensor], observed: Tensor) -> Tensor:
-        """Fuse the modalities of each item; subclasses define `fuse` and leave this as it is.
+    def forward(
+        self,
+        inputs: Mapping[str, Tensor],
+        observed: Tensor,
+        presence: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        r"""Fuse the modalities of each item; subclasses define `fuse` and leave this as it is.
 
         Args:
             inputs: Modality to its features, each `items x features`.
             observed: Boolean, `items x modalities`, columns in the order of `names`.
+            presence: Modality to how far it counts as observed where it is, `items`, in (0, 1]:
+                with w, :math:`a_m = w (W_m x_m + b_m) + (1 - w)\, \text{absent}_m`. 1 for those
+                left out.
 
         Returns:
             The fused vector, `items x hidden`.
@@ -70,17 +78,21 @@ class Fusion(nn.Module, ABC):
         Raises:
             FeatureError: If names or shapes are not those of `widths`.
         """
-        return self.fuse(*self.activate(inputs, observed))
+        return self.fuse(*self.activate(inputs, observed, presence))
 
     @final
     def activate(
-        self, inputs: Mapping[str, Tensor], observed: Tensor
+        self,
+        inputs: Mapping[str, Tensor],
+        observed: Tensor,
+        presence: Mapping[str, Tensor] | None = None,
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Return what `fuse` takes: each modality's features, and its pre-activations.
 
         Args:
             inputs: See `forward`.
             observed: See `forward`.
+            presence: See `forward`.
 
         Raises:
             FeatureError: See `forward`.
@@ -89,9 +101,12 @@ class Fusion(nn.Module, ABC):
         activations = []
         for column, name in enumerate(self.names):
             layer: nn.Module = getattr(self, name)
-            activations.append(
-                torch.where(observed[:, column, None], layer(values[column]), self.absent[name])
-            )
+            said, absent = layer(values[column]), self.absent[name]
+            if presence is not None and name in presence:
+                weight = presence[name][:, None].to(said.dtype)
+                said = absent + weight * (said - absent)
+                values[column] = weight * values[column]
+            activations.append(torch.where(observed[:, column, None], said, absent))
         return values, activations
 
     @final
