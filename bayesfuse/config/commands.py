@@ -36,6 +36,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "graph_width": 32,
         "graph_dropout": 0.1,
         "attention_dropout": 0.1,
+        "neighbour_shrinkage": 0.0,
         "pretrain_graph": 20,
         "elbo": "none",
         "class_weights": "positive",

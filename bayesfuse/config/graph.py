@@ -86,8 +86,10 @@ class GraphConfig(Config):
         description="Epochs for which graph attention first learns the labels alone, to start from "
         "there.",
     )
-    self_loops: Annotated[str, one_of("choice of self-loops", SELF_LOOPS)] = Field(
-        "isolated", description="Items that hear themselves, too: isolated, all or none."
+    self_loops: Annotated[str, one_of("choice of self-loops", SELF_LOOPS)] | None = Field(
+        None,
+        description="Items that hear themselves, too: isolated, all or none. If left out, isolated "
+        "of --model gat and mm-gatbt; else none, so that the graph is missing of who hears nobody.",
     )
     fan_out: FanOut | None = Field(
         None,
@@ -95,10 +97,10 @@ class GraphConfig(Config):
         "if left out.",
     )
     neighbour_shrinkage: float = Field(
-        0.0,
+        1.0,
         ge=0,
-        description="With n neighbours, what they say counts for n / (n + this), and the rest is "
-        "as if there were none.",
+        description="What n neighbours say counts for n / (n + this), and for the rest the item is "
+        "as one without any.",
     )
     neighbour_labels: bool = Field(
         False,

@@ -160,3 +160,8 @@ class ModelConfig(GraphConfig, NetworkConfig):
     def fusion_rule(self) -> str:
         """The fusion rule that counts: MM-GATBT has its own."""
         return "bitransformer" if self.model == "mm-gatbt" else self.fusion
+
+    @property
+    def loops(self) -> str:
+        """Which items hear themselves: as the paper has it where the graph is all there is."""
+        return self.self_loops or ("none" if self.model == "fusion" else "isolated")

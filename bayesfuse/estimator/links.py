@@ -89,7 +89,7 @@ class Links:
             told = [unknown_option("modality", name, (*names, "all")) for name in unknown]
             raise ConfigError(f"In --graph-features: {' '.join(told)}")
         graph = EntityGraph.from_people(
-            catalog.people, max_group=config.max_group, self_loops=config.self_loops
+            catalog.people, max_group=config.max_group, self_loops=config.loops
         )
         return cls(
             catalog.ids,

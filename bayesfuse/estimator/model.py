@@ -207,7 +207,7 @@ def graph_settings(
         relations=dict(relations or {}),
         each=config.graph_relations == "each",
         query=told if query == ("all",) else query,
-        loop_isolated=config.self_loops != "none",
+        loop_isolated=config.loops != "none",
         edge_bias=config.graph_edge_bias == "relation",
     )
 

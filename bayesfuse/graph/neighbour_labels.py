@@ -51,8 +51,8 @@ def neighbour_label_rates(
         >>> rates[:, 0].round(2).tolist(), known.tolist()
         ([0.33, 0.67, 0.33], [True, True, True])
 
-    Reference: label propagation by one step (Zhu and Ghahramani 2002), with the shrinkage of
-    target encoding (Micci-Barreca 2001, eq. 3).
+    Reference: one step of label propagation (Zhu and Ghahramani 2002) over train, as m-estimates
+    (Cestnik 1990).
     """
     mask, values = np.asarray(train), np.asarray(labels)
     if mask.dtype != np.bool_ or len(mask) > graph.num_nodes or mask.ndim != 1:

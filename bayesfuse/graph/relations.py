@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 
@@ -58,6 +60,27 @@ def has_relation(graph: AttentionGraph, relation: int) -> Tensor:
     key = ("has relation", relation)
     if key not in graph.kept:
         graph.kept[key] = _counts(graph, _of_relation(graph, relation)) > 0
+    found: Tensor = graph.kept[key]
+    return found
+
+
+def num_heard(graph: AttentionGraph, relations: Collection[int]) -> Tensor:
+    """Return how many nodes each row hears by any of some relations, itself if it has a self-loop.
+
+    Raises:
+        FeatureError: If the relations are unknown.
+
+    Example:
+        >>> graph = AttentionGraph([0, 2, 3, 4], [1, 2, 1, 0], relation_mask=[1, 2, 0, 3])
+        >>> num_heard(graph, [1]).tolist()
+        [1, 1, 1]
+    """
+    key = ("heard", tuple(relations))
+    if key not in graph.kept:
+        kept = graph.indices == graph.rows
+        for relation in relations:
+            kept = kept | _of_relation(graph, relation)
+        graph.kept[key] = _counts(graph, kept)
     found: Tensor = graph.kept[key]
     return found
 

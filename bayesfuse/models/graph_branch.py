@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bayesfuse.data.blocks import Blocks
 from bayesfuse.errors import ConfigError, FeatureError, unknown_option
+from bayesfuse.graph.relations import num_heard
 from bayesfuse.models.graph_attention import GraphAttention
 from bayesfuse.models.relation_attention import RelationAttention
 from bayesfuse.models.standardise import Standardise
@@ -32,6 +33,8 @@ class GraphSettings:
         attention_dropout: Probability in [0, 1) of dropping an edge for a head in training.
         version: `v1` (GAT) or `v2` (GATv2).
         backend: `torch` or `dgl`.
+        shrinkage: m >= 0: what an item hears of n nodes counts for n / (n + m), and what stands
+            for a missing graph for the rest (see `presence_of`).
         relations: Relation to its bit in the graph's relation mask, of those that count.
         each: Whether each of them is a graph of its own, to which an item attends more or less.
         query: With `each`: the modalities of an item that ask which relation it attends to.
@@ -153,3 +156,34 @@ def _width(names: Sequence[str], widths: Mapping[str, int], what: str) -> int:
             "each once."
         )
     return sum(widths[name] for name in names)
+
+
+def presence_of(
+    settings: GraphSettings | None, blocks: Blocks | None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    r"""Return which items hear anybody, and how far what they hear counts.
+
+    .. math:: w_i = \frac{n_i}{n_i + m}
+
+    for an item that hears n nodes, with the shrinkage m. The rest of the weight is that of what
+    stands for a graph that is missing, whose posterior is wide where training has seen little of
+    it: so what is said of an item becomes less certain with each neighbour that it loses, and not
+    only with the last.
+
+    Args:
+        settings: How items hear.
+        blocks: Whom.
+
+    Returns:
+        `items`, bool; and w by name of the modality, `items`, or nothing without shrinkage.
+
+    Reference: ours. So weigh n observations beside the m pseudo-observations of a conjugate prior.
+    """
+    assert settings is not None, "only who has a graph hears"
+    assert blocks is not None
+    last = blocks.graphs[-1]
+    # of relations that training never heard, nothing is heard now
+    count = num_heard(last, settings.relations.values()) if settings.each else last.indptr.diff()
+    if settings.shrinkage == 0:
+        return count > 0, {}
+    return count > 0, {GRAPH: count / (count + settings.shrinkage)}

@@ -20,6 +20,7 @@ from bayesfuse.models.graph_branch import (
     build_gat,
     joined,
     node_features,
+    presence_of,
 )
 from bayesfuse.models.relation_attention import RelationAttention
 from bayesfuse.models.standardise import Standardise
@@ -36,10 +37,11 @@ class FusionNetwork(nn.Module):
         f_{\text{fusion}}(f_{\text{standardise}}(x_i), \text{observed}_i))_c
 
     With a graph, what an item hears of its neighbours enters the fusion as one more modality,
-    `graph`, which is observed of every item. In the model `mm-gatbt` it takes the place of the
-    modalities that items hear of each other: with images heard, the fusion joins the text with the
-    image-based node embedding. In the model `gat` the classifier reads this embedding alone. In
-    both it is :math:`\text{LeakyReLU}` of what the last layer of attention returns.
+    `graph`, which is observed of the items that hear anybody (see `presence_of`). In the model
+    `mm-gatbt` it takes the place of the modalities that items hear of each other: with images
+    heard, the fusion joins the text with the image-based node embedding. In the model `gat` the
+    classifier reads this embedding alone. In both it is :math:`\text{LeakyReLU}` of what the last
+    layer of attention returns.
 
     It is a plain module: it draws nothing at random but dropout in training mode, works under
     `torch.func.functional_call` and, in evaluation mode, under `torch.func.vmap` over stacked
@@ -159,16 +161,14 @@ class FusionNetwork(nn.Module):
             FeatureError: If names or shapes are not those of `widths`, or there are blocks for a
                 network without a graph, or none for one with it.
         """
-        standardised, presence = self.standardise(inputs, observed), None
+        standardised = self.standardise(inputs, observed)
+        presence: dict[str, Tensor] = {}
         if self.gat is not None or blocks is not None:
             reads = self._reads(standardised, blocks, known=heard is not None)
             heard = self.gat(*reads) if heard is None else heard  # type: ignore[misc]
             standardised[GRAPH] = heard if self.model == "fusion" else F.leaky_relu(heard)
-            assert blocks is not None
-            heard_nodes = blocks.graphs[-1].indptr.diff()
-            observed = torch.cat([observed, heard_nodes[:, None] > 0], dim=1)
-            if self.graph is not None and self.graph.shrinkage > 0:
-                presence = {GRAPH: heard_nodes / (heard_nodes + self.graph.shrinkage)}
+            hears, presence = presence_of(self.graph, blocks)
+            observed = torch.cat([observed, hears[:, None]], dim=1)
         if self.fusion is None:
             fused = standardised[GRAPH]
         else:

@@ -102,12 +102,13 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "graph_edge_bias": st.sampled_from(module.EDGE_BIASES),
     "graph_version": st.sampled_from(module.GRAPH_VERSIONS),
     "graph_backend": st.sampled_from(module.GRAPH_BACKENDS),
-    "self_loops": st.sampled_from(module.SELF_LOOPS),
+    "self_loops": st.none() | st.sampled_from(module.SELF_LOOPS),
     **dict.fromkeys(["graph_layers", "graph_heads", "graph_width"], counts),
     **dict.fromkeys(["graph_dropout", "attention_dropout", "neighbour_thinning"], fractions),
     "max_group": st.none() | counts,
     "fan_out": st.none() | st.lists(counts | st.just("all"), min_size=1, max_size=3),
     "neighbour_labels": st.booleans(),
+    "neighbour_shrinkage": fractions,
 }
 valid = st.fixed_dictionaries({}, optional=FIELDS)
 
@@ -232,7 +233,20 @@ def test_mistakes_in_the_settings_of_graph_are_told_at_once() -> None:
     assert "--max-group: expected at least 2; got 0." in message
 
 
-def test_the_graph_command_cuts_and_loops_as_fit_does() -> None:
-    for name in ("max_group", "self_loops"):
-        ours, fits = GraphCommandConfig.model_fields[name], FitConfig.model_fields[name]
-        assert (ours.default, ours.description) == (fits.default, fits.description)
+def test_the_graph_command_cuts_as_fit_does() -> None:
+    ours, fits = GraphCommandConfig.model_fields["max_group"], FitConfig.model_fields["max_group"]
+    assert (ours.default, ours.description) == (fits.default, fits.description)
+
+
+@pytest.mark.parametrize(
+    ("given", "loops"),
+    [
+        ({}, "none"),
+        ({"model": "mm-gatbt"}, "isolated"),
+        ({"model": "gat"}, "isolated"),
+        ({"model": "gat", "self_loops": "all"}, "all"),
+        ({"self_loops": "isolated"}, "isolated"),
+    ],
+)
+def test_who_hears_itself_if_nothing_is_said(given: dict[str, str], loops: str) -> None:
+    assert FitConfig.parse({"graph": "people", **given}).loops == loops

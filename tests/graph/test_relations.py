@@ -9,7 +9,7 @@ import torch
 from bayesfuse.errors import FeatureError
 from bayesfuse.graph.attention_graph import AttentionGraph
 from bayesfuse.graph.entity_graph import EntityGraph
-from bayesfuse.graph.relations import has_relation, relation_rows
+from bayesfuse.graph.relations import has_relation, num_heard, relation_rows
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +71,12 @@ def test_without_relations_it_is_refused():
     for asked in (relation_rows, has_relation):
         with pytest.raises(FeatureError, match=r"does not know the relations .* give an Entity"):
             asked(graph, 0)
+
+
+def test_nodes_heard_by_some_relations_are_counted_once_and_self_loops_too():
+    # row 0 hears 1 by both, 2 by the second; row 1 itself; row 2 hears 0 by a third
+    graph = AttentionGraph([0, 2, 3, 4], [1, 2, 1, 0], relation_mask=[3, 2, 0, 4])
+    assert num_heard(graph, (0, 1)).tolist() == [2, 1, 0]
+    assert num_heard(graph, (0,)).tolist() == [1, 1, 0]
+    assert num_heard(graph, (2,)).tolist() == [0, 1, 1]
+    assert num_heard(graph, ()).tolist() == [0, 1, 0]

@@ -14,7 +14,7 @@ from bayesfuse.graph.attention_graph import AttentionGraph
 from bayesfuse.graph.csr import Adjacency
 from bayesfuse.graph.entity_graph import EntityGraph
 from bayesfuse.graph.linked_features import LinkedFeatures
-from bayesfuse.models.graph_branch import GraphSettings, build_gat
+from bayesfuse.models.graph_branch import GraphSettings, build_gat, presence_of
 from bayesfuse.models.network import FusionNetwork
 
 WIDTHS = {"text": 3, "image": 2}
@@ -297,3 +297,13 @@ def test_settings_that_do_not_fit():
         build_gat(GraphSettings(relations={"a": 0}, each=True), WIDTHS)
     with pytest.raises(ConfigError, match=r"heads is 0"):
         build_gat(GraphSettings(heads=0), WIDTHS)
+
+
+def test_who_hears_few_counts_for_less_and_who_hears_nobody_is_unobserved():
+    graph = AttentionGraph([0, 2, 3, 3], [1, 2, 0])
+    blocks = Blocks({}, torch.zeros(0, 0, dtype=torch.bool), (graph,))
+    hears, presence = presence_of(GraphSettings(shrinkage=2.0), blocks)
+    assert hears.tolist() == [True, True, False]
+    assert presence["graph"].tolist() == [0.5, pytest.approx(1 / 3), 0.0]
+    hears, presence = presence_of(GraphSettings(), blocks)
+    assert (hears.tolist(), presence) == ([True, True, False], {})

@@ -99,20 +99,29 @@ class TextBitransformerFusion(Fusion):
         self._text, self._order = transformer.modality, tuple(widths)
         self._pad, self._ends = transformer.pad, (transformer.cls, transformer.sep)
 
-    def forward(self, inputs: Mapping[str, Tensor], observed: Tensor) -> Tensor:
+    def forward(
+        self,
+        inputs: Mapping[str, Tensor],
+        observed: Tensor,
+        presence: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
         """Fuse the modalities of each item; see `Fusion.forward`."""
         if not torch.is_grad_enabled() and len(observed) > AT_ONCE:
-            parts = [
-                self.forward({n: v[start : start + AT_ONCE] for n, v in inputs.items()}, some)
-                for start, some in zip(
-                    range(0, len(observed), AT_ONCE), torch.split(observed, AT_ONCE), strict=True
+            parts = []
+            for start in range(0, len(observed), AT_ONCE):
+                some = slice(start, start + AT_ONCE)
+                parts.append(
+                    self.forward(
+                        {name: values[some] for name, values in inputs.items()},
+                        observed[some],
+                        {name: weight[some] for name, weight in (presence or {}).items()},
+                    )
                 )
-            ]
             return torch.cat(parts)
         column = self._order.index(self._text)
         others = [place for place in range(len(self._order)) if place != column]
         rest = {name: values for name, values in inputs.items() if name != self._text}
-        _, activations = self.activate(rest, observed[:, others])
+        _, activations = self.activate(rest, observed[:, others], presence)
         # without its own [CLS]: the one in front is for all
         tokens = inputs[self._text][:, 1:].long()
         seen = (tokens != self._pad) & observed[:, column, None]

@@ -161,3 +161,23 @@ def test_seen_puts_zero_where_not_observed():
     values[1] = 2.0
     (seen,) = fusion.seen({"text": values}, torch.tensor([[False], [True]]))
     assert seen.tolist() == [[0.0] * 3, [2.0] * 3]
+
+
+@EVERY_RULE
+def test_presence_leads_from_absent_to_observed(name):
+    fusion = build(name, 3)
+    inputs, observed = features(fusion, 6), torch.ones(6, 3, dtype=torch.bool)
+    whole, ones = fusion(inputs, observed), torch.ones(6, dtype=torch.float64)
+    torch.testing.assert_close(fusion(inputs, observed, {"image": ones}), whole)
+    missing = observed.clone()
+    missing[:, 1] = False
+    nothing = fusion(inputs, missing)
+    torch.testing.assert_close(fusion(inputs, observed, {"image": 0 * ones}), nothing)
+    assert torch.equal(fusion(inputs, missing, {"image": ones / 2}), nothing)
+    half = fusion(inputs, observed, {"image": ones / 2})
+    assert not torch.allclose(half, whole)
+    assert not torch.allclose(half, nothing)
+    values, activations = fusion.activate(inputs, observed, {"image": ones / 4})
+    layer, absent = fusion.image, fusion.absent["image"]
+    torch.testing.assert_close(activations[1], layer(inputs["image"]) / 4 + 3 * absent / 4)
+    torch.testing.assert_close(values[1], inputs["image"] / 4)
