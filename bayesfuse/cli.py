@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from bayesfuse.cli_data import data_app
 from bayesfuse.cli_graph import graph
-from bayesfuse.cli_run import evaluate, predict, report, temperature_and_weights
+from bayesfuse.cli_open import temperature_and_weights
+from bayesfuse.cli_run import evaluate, predict, report
 from bayesfuse.config import (
     CatalogConfig,
     EncodeConfig,
@@ -26,9 +27,6 @@ from bayesfuse.terminal import (
     warn,
     without_effect,
 )
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     name="bayesfuse",

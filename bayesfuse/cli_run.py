@@ -5,43 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from bayesfuse.config import (
-    SPLITS,
-    CatalogConfig,
-    FitConfig,
-    PredictConfig,
-    RunningConfig,
-    TableConfig,
+from bayesfuse.cli_open import (
+    CatalogArgument,
+    JsonOption,
+    RunArgument,
+    SplitOption,
+    draws_and_seed,
+    how_drawn,
+    open_with,
 )
-from bayesfuse.errors import ConfigError, unknown_option, write_error
-from bayesfuse.terminal import (
-    encoding_progress,
-    options_of,
-    refuse_to_overwrite,
-    rows_progress,
-    tell,
-    warn,
-)
-
-if TYPE_CHECKING:
-    from bayesfuse.estimator.workflow import Run
-
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a fit.")]
-CatalogArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="CATALOG",
-        help="Folder with catalog.toml, or a Parquet, CSV or JSON-lines file; the catalogue that "
-        "the run was fitted on if left out.",
-        show_default=False,
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-SplitOption = Annotated[str, typer.Option(help="train, val, test or all.")]
+from bayesfuse.config import PredictConfig
+from bayesfuse.errors import write_error
+from bayesfuse.terminal import options_of, refuse_to_overwrite, rows_progress
 
 
 @options_of(PredictConfig)
@@ -70,7 +49,7 @@ def predict(
     """Predict tags with posterior draws: mean, spread, interval and mutual information."""
     for path in filter(None, (out, explain)):
         refuse_to_overwrite(path)
-    opened, options = _open(run, catalog, split, flags, labelled=False)
+    opened, options = open_with(run, catalog, split, flags, labelled=False)
     from bayesfuse.estimator.explanations import check_explainable, write_explanations
     from bayesfuse.estimator.predictions import iter_predictions, write_predictions
     from bayesfuse.estimator.selecting import select_items
@@ -79,7 +58,7 @@ def predict(
         check_explainable(opened.classifier, opened.catalog)
     opened = select_items(opened, item) if item else opened
     rows = opened.rows
-    draws, seed = _draws(opened, options)
+    draws, seed = draws_and_seed(opened, options)
     tables = iter_predictions(
         opened.classifier,
         opened.catalog.features.take(rows),
@@ -93,7 +72,7 @@ def predict(
     metadata |= {"class_weights": opened.config.class_weights}
     with rows_progress(len(rows) * len(opened.classifier.label_names_)) as on_rows:
         count = write_predictions(tables, out, metadata, on_rows)
-    how = _how(opened, draws)
+    how = how_drawn(opened, draws)
     typer.echo(f"{len(rows):,} items, {count:,} rows, {how}: {out}")
     if explain is not None:
         most = explain_neighbours
@@ -110,10 +89,10 @@ def evaluate(
     flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
 ) -> None:
     """Score the posterior predictive on labelled items: F1, AP, NLL, Brier and calibration."""
-    opened, options = _open(run, catalog, split, flags, labelled=True)
+    opened, options = open_with(run, catalog, split, flags, labelled=True)
     from bayesfuse.estimator.workflow import evaluate_run
 
-    draws, seed = _draws(opened, options)
+    draws, seed = draws_and_seed(opened, options)
     scores = evaluate_run(opened, draws=draws, seed=seed)
     if as_json:
         about = {"split": split, "draws": draws, "seed": seed, "elbo": opened.config.elbo}
@@ -121,7 +100,7 @@ def evaluate(
         about |= {"class_weights": opened.config.class_weights}
         typer.echo(json.dumps({**about, **scores.to_dict()}))
         return
-    typer.echo(f"{opened.catalog.source}, {split}, {_how(opened, draws)}\n{scores}")
+    typer.echo(f"{opened.catalog.source}, {split}, {how_drawn(opened, draws)}\n{scores}")
 
 
 @options_of(PredictConfig)
@@ -139,11 +118,11 @@ def report(
     if out is not None:
         refuse_to_overwrite(out)
     page = out or run / "report.html"  # the run's own report is made anew
-    opened, options = _open(run, catalog, split, flags, labelled=True)
+    opened, options = open_with(run, catalog, split, flags, labelled=True)
     from bayesfuse.report.collect import collect
     from bayesfuse.report.html import write
 
-    draws, seed = _draws(opened, options)
+    draws, seed = draws_and_seed(opened, options)
     found = collect(run, opened, split, draws, seed, options.decision)
     try:
         page.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -151,64 +130,3 @@ def report(
     except OSError as error:
         raise write_error(page, error, "Make room or choose another --out.") from error
     typer.echo(f"Open {page}")
-
-
-def _open(
-    run: Path, catalog: str | None, split: str, flags: Mapping[str, Any], *, labelled: bool
-) -> tuple[Run, PredictConfig]:
-    options = PredictConfig.parse(flags, "flags")
-    if split not in SPLITS:
-        raise ConfigError(
-            f"In --split: {unknown_option('split', split, SPLITS)} (The column of the split is "
-            "--split-column here.)"
-        )
-    from bayesfuse.estimator.workflow import open_run
-
-    reading = options.model_dump(include=set(TableConfig.model_fields) & set(flags))
-    if options.split_column is not None:
-        reading["split"] = options.split_column
-    running = options.model_dump(include=set(RunningConfig.model_fields))
-    with encoding_progress() as on_encoding:
-        opened = open_run(
-            run,
-            catalog,
-            CatalogConfig.parse(reading, "flags"),
-            split=split,
-            device=options.device,
-            labelled=labelled,
-            running=RunningConfig.parse(running, "flags"),
-            on_encoding=on_encoding,
-            on_warning=warn,
-            tell=tell,
-        )
-    return opened, options
-
-
-def _draws(opened: Run, options: PredictConfig) -> tuple[int, int]:
-    seed = opened.config.seed if options.seed is None else options.seed
-    if opened.config.elbo != "none":
-        return options.draws or opened.config.draws, seed
-    if options.draws is not None:
-        warn("--draws: no effect, since the run has no posterior (--elbo none).")
-    return 1, seed
-
-
-def _how(opened: Run, draws: int) -> str:
-    if opened.config.elbo == "none":
-        return f"no posterior (--elbo none){_weighted(opened.config)}"
-    return (
-        f"{draws} posterior draw{'s' if draws != 1 else ''}{temperature_and_weights(opened.config)}"
-    )
-
-
-def temperature_and_weights(config: FitConfig) -> str:
-    """Say which temperature a posterior has, unless it is Bayes' own, and how labels weigh."""
-    cold = config.temperature != 1 and config.elbo != "none"
-    temperature = f", temperature {config.temperature:g}" if cold else ""
-    return temperature + _weighted(config)
-
-
-def _weighted(config: FitConfig) -> str:
-    """Say which class weights there are, if any."""
-    weights = config.class_weights
-    return "" if weights == "none" else f", class weights {weights}: of a reweighted problem"

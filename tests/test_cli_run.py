@@ -10,8 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from bayesfuse.cli_run import evaluate, predict, report, temperature_and_weights
-from bayesfuse.config import FitConfig
+from bayesfuse.cli_run import evaluate, predict, report
 
 runner = CliRunner()
 
@@ -41,16 +40,3 @@ def test_mistakes_end_with_2(
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({}, ""),
-        ({"temperature": 0.5}, ", temperature 0.5"),
-        ({"temperature": 0.5, "elbo": "none"}, ""),
-        ({"class_weights": "inverse"}, ", class weights inverse: of a reweighted problem"),
-    ],
-)
-def test_what_is_not_bayes_own_is_said(settings: dict[str, Any], said: str) -> None:
-    assert temperature_and_weights(FitConfig.parse(settings)) == said

@@ -1,0 +1,112 @@
+"""What the commands on a run folder share: their arguments, and how a run is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayesfuse.config import (
+    SPLITS,
+    CatalogConfig,
+    FitConfig,
+    PredictConfig,
+    RunningConfig,
+    TableConfig,
+)
+from bayesfuse.errors import ConfigError, unknown_option
+from bayesfuse.terminal import encoding_progress, tell, warn
+
+if TYPE_CHECKING:
+    from bayesfuse.estimator.workflow import Run
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a fit.")]
+CatalogArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="CATALOG",
+        help="Folder with catalog.toml, or a Parquet, CSV or JSON-lines file; the catalogue that "
+        "the run was fitted on if left out.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+SplitOption = Annotated[str, typer.Option(help="train, val, test or all.")]
+
+
+def open_with(
+    run: Path, catalog: str | None, split: str, flags: Mapping[str, Any], *, labelled: bool
+) -> tuple[Run, PredictConfig]:
+    """Open a run and a catalogue as the flags of `PredictConfig` say.
+
+    Args:
+        run: The run folder.
+        catalog: The catalogue; the one of the fit if None.
+        split: One of `SPLITS`.
+        flags: The fields that were given.
+        labelled: Keep labelled items only.
+
+    Raises:
+        ConfigError: If a flag or the split is not valid.
+        BayesfuseError: Whatever is wrong with the run or the catalogue.
+    """
+    options = PredictConfig.parse(flags, "flags")
+    if split not in SPLITS:
+        raise ConfigError(
+            f"In --split: {unknown_option('split', split, SPLITS)} (The column of the split is "
+            "--split-column here.)"
+        )
+    from bayesfuse.estimator.workflow import open_run
+
+    reading = options.model_dump(include=set(TableConfig.model_fields) & set(flags))
+    if options.split_column is not None:
+        reading["split"] = options.split_column
+    running = options.model_dump(include=set(RunningConfig.model_fields))
+    with encoding_progress() as on_encoding:
+        opened = open_run(
+            run,
+            catalog,
+            CatalogConfig.parse(reading, "flags"),
+            split=split,
+            device=options.device,
+            labelled=labelled,
+            running=RunningConfig.parse(running, "flags"),
+            on_encoding=on_encoding,
+            on_warning=warn,
+            tell=tell,
+        )
+    return opened, options
+
+
+def draws_and_seed(opened: Run, options: PredictConfig) -> tuple[int, int]:
+    """Return how many draws and which seed: the flags', or else the run's own."""
+    seed = opened.config.seed if options.seed is None else options.seed
+    if opened.config.elbo != "none":
+        return options.draws or opened.config.draws, seed
+    if options.draws is not None:
+        warn("--draws: no effect, since the run has no posterior (--elbo none).")
+    return 1, seed
+
+
+def how_drawn(opened: Run, draws: int) -> str:
+    """Say how many draws of which posterior there are."""
+    if opened.config.elbo == "none":
+        return f"no posterior (--elbo none){_weighted(opened.config)}"
+    return (
+        f"{draws} posterior draw{'s' if draws != 1 else ''}{temperature_and_weights(opened.config)}"
+    )
+
+
+def temperature_and_weights(config: FitConfig) -> str:
+    """Say which temperature a posterior has, unless it is Bayes' own, and how labels weigh."""
+    cold = config.temperature != 1 and config.elbo != "none"
+    temperature = f", temperature {config.temperature:g}" if cold else ""
+    return temperature + _weighted(config)
+
+
+def _weighted(config: FitConfig) -> str:
+    """Say which class weights there are, if any."""
+    weights = config.class_weights
+    return "" if weights == "none" else f", class weights {weights}: of a reweighted problem"
