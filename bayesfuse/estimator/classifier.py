@@ -190,6 +190,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         draws: int | None = None,
         seed: int | None = None,
         memory_budget: int = DEFAULT_MEMORY_BUDGET,
+        prior: bool = False,
     ) -> Iterator[NDArray[np.float32]]:
         """Yield `sample_proba` for one chunk of items after the other, `draws x items x labels`.
 
@@ -198,6 +199,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             draws: As for `sample_proba`.
             seed: As for `sample_proba`.
             memory_budget: Bytes that a chunk may take; the numbers do not depend on it.
+            prior: Draw the random weights from their prior; all others are as fitted.
         """
         table = self._table(X)
         draws = self.draws if draws is None else draws
@@ -206,7 +208,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         left = len(table)
         rows = np.arange(-(-left // LANES) * LANES) % left
         batches = Batches(table.take(rows), None, choose_device(self.device))
-        predictive = self._predictive(self.seed if seed is None else seed)
+        predictive = self._predictive(self.seed if seed is None else seed, prior)
         for chunk in predictive.chunks(batches, draws, memory_budget):
             if left > 0:
                 yield chunk[:, :left]
@@ -326,9 +328,9 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             validate_data(self, X, dtype=np.float64, reset=False), self.columns_
         )
 
-    def _predictive(self, seed: int) -> PosteriorPredictive:
-        device = choose_device(self.device)
-        return self.model_.predictive(seed, choose_precision(self.config(), device))
+    def _predictive(self, seed: int, prior: bool = False) -> PosteriorPredictive:
+        precision = choose_precision(self.config(), choose_device(self.device))
+        return self.model_.predictive(seed, precision, prior)
 
     def _as_classes(self, probability: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.binary_classes_ is None:

@@ -55,8 +55,10 @@ class BayesianModel:
             "deterministic": sum(p.numel() for p in free if p.requires_grad),
         }
 
-    def predictive(self, seed: int, precision: torch.dtype) -> PosteriorPredictive:
-        """Return the posterior predictive with the given seed of its draws."""
+    def predictive(
+        self, seed: int, precision: torch.dtype, prior: bool = False
+    ) -> PosteriorPredictive:
+        """Return the posterior (or the prior) predictive with the given seed of its draws."""
         return PosteriorPredictive(
             self.network,
             self.lifted,
@@ -64,6 +66,7 @@ class BayesianModel:
             num_items=self.num_items,
             seed=seed,
             precision=precision,
+            prior=prior,
         )
 
     def tensors(self) -> dict[str, Tensor]:

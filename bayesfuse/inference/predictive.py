@@ -47,6 +47,7 @@ class PosteriorPredictive:
         num_items: N, the number of training items behind the base rate of a fixed label.
         seed: The draws' seed.
         precision: `torch.bfloat16` to run the network (not the draws, nor the sigmoid) in it.
+        prior: Draw the weights from their prior in place of the guide: the prior predictive.
     """
 
     def __init__(
@@ -58,13 +59,19 @@ class PosteriorPredictive:
         num_items: int,
         seed: int = 0,
         precision: torch.dtype = torch.float32,
+        prior: bool = False,
     ) -> None:
         self.network, self.lifted, self.guide = network, lifted, guide
         self.num_items, self.seed, self.precision = num_items, seed, precision
+        self.prior = prior
 
     def weights(self, draw: int) -> dict[str, Tensor]:
         """Return the weights of one draw by site; the same for the same seed and number."""
         return self._weights(draw)
+
+    def seed_of(self, draw: int) -> int:
+        """Return the seed of torch's generator from which one draw of the weights is made."""
+        return int(np.random.SeedSequence([self.seed, draw]).generate_state(1, np.uint64)[0] >> 1)
 
     def chunks(
         self, batches: Batches, draws: int, memory_budget: int = DEFAULT_MEMORY_BUDGET
@@ -154,10 +161,8 @@ class PosteriorPredictive:
     def _weights(self, draw: int) -> dict[str, Tensor]:
         if self.lifted is None or self.guide is None:
             return {}
-        seed = int(np.random.SeedSequence([self.seed, draw]).generate_state(1, np.uint64)[0] >> 1)
-        device = next(self.guide.parameters()).device
-        with seeded(seed, device):
-            values = self.guide()
+        with seeded(self.seed_of(draw), next(self.guide.parameters()).device):
+            values = self.lifted.draw_weights() if self.prior else self.guide()
         return {site.name: values[site.name] for site in self.lifted.sites}
 
     def _logits_of_draws(

@@ -264,3 +264,23 @@ def test_one_draw_of_a_fixed_label_is_its_mean(
     made.network.set_label_counts(torch.tensor([0, 40, 20, 20]), 40)
     found = proba(predictive(made), items, 1)[0, 0]
     np.testing.assert_allclose(found[:2], [0.5 / 41, 40.5 / 41], rtol=1e-6)
+
+
+def test_draws_from_the_prior_are_in_place_of_the_guides(
+    make_fused: MakeFused, make_batches: MakeBatches
+) -> None:
+    made = make_fused(scale=0.5, init_scale=0.001)
+    from_guide, from_prior = predictive(made), predictive(made, prior=True)
+    flat = {
+        name: np.concatenate(
+            [value.numpy().ravel() for d in range(200) for value in one.weights(d).values()]
+        )
+        for name, one in (("guide", from_guide), ("prior", from_prior))
+    }
+    # Laplace(0, 0.5): the mean of absolute values is 0.5
+    assert abs(np.abs(flat["prior"]).mean() - 0.5) < 5 * 0.5 / flat["prior"].size ** 0.5
+    assert abs(np.abs(flat["guide"]).mean() - 0.5) > 0.05
+    items = make_batches()
+    assert proba(from_prior, items).std(axis=0).mean() > proba(from_guide, items).std(axis=0).mean()
+    again = predictive(made, prior=True)
+    np.testing.assert_array_equal(proba(from_prior, items), proba(again, items))
