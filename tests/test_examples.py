@@ -34,7 +34,8 @@ def catalogue(tmp_path: Path) -> Path:
 
 
 def test_every_example_is_listed() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*ARGUMENTS, "own_table.py"}
+    others = {"own_table.py", "graph_gain.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*ARGUMENTS, *others}
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
@@ -46,6 +47,34 @@ def test_the_example_runs(name: str, catalogue: Path) -> None:
     assert [row.split("|")[1].strip() for row in rows] == ["variant", "---", "default", "ensemble"]
     scores = [float(cell) for cell in rows[2].split("|")[2:6]]
     assert all(0 <= score <= 1 for score in scores)
+
+
+@pytest.mark.slow
+def test_what_neighbours_are_worth_by_their_number(catalogue: Path) -> None:
+    table = pd.read_parquet(catalogue / "t.parquet")
+    table["director"] = [[f"d{i % 7}"] if i % 5 else [] for i in range(90)]
+    table.to_parquet(catalogue / "t.parquet")
+    with (catalogue / "catalog.toml").open("a") as file:
+        file.write('[graph]\npeople = ["director"]\n')
+    command = [sys.executable, "-W", "error", str(EXAMPLES / "graph_gain.py"), str(catalogue)]
+    command += ["--seeds", "1", "--epochs", "1", "--keep", str(catalogue / "kept")]
+    command += ["--variants", "text+image", "graph+labels", "graph twin"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    heads = [line for line in lines if line.endswith(" items")]
+    assert heads == ["All, 30 items", "0 neighbours, 6 items", "6 to 20 neighbours, 24 items"]
+    rows = [line.split("|")[1:-1] for line in lines if line.startswith("| graph+labels")]
+    assert len(rows) == 3
+    for name, ap, _, nll, difference, _ in rows:
+        assert name.strip() == "graph+labels"
+        assert 0 < float(ap) <= 1
+        low, high = map(float, difference.split(" to "))
+        assert low < high
+        assert 0 < float(nll) < 2
+    assert len(list((catalogue / "kept").iterdir())) == 3
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert again.stdout == done.stdout
 
 
 def test_four_commands_take_a_table_of_ones_own_to_a_report(tmp_path: Path) -> None:
