@@ -49,6 +49,7 @@ class LinkedFeatures(FeatureTable):
         relation_names: The relations, in the order of their bits in the mask; none if unknown.
         relation_mask: The relations of each edge, `edges` (see `EntityGraph`), or None.
         rows: The row of each item in the graph.
+        self_loops: Which nodes hear themselves (see `EntityGraph`); `isolated` of an `Adjacency`.
 
     Raises:
         FeatureError: If the parts do not fit each other.
@@ -75,10 +76,10 @@ class LinkedFeatures(FeatureTable):
         super().__init__(items._sources, items.observed)
         self.relation_names: tuple[str, ...] = ()
         self.relation_mask: Masks | None = None
-        self._self_loops = "isolated"  # of those whose neighbours are thinned away
+        self.self_loops = "isolated"
         if isinstance(graph, EntityGraph):
             self.relation_names, self.relation_mask = graph.relation_names, graph.relation_mask
-            self._self_loops = graph.self_loops
+            self.self_loops = graph.self_loops
             graph = graph.adjacency
         graph = Adjacency(*(np.asarray(part, dtype=np.int64) for part in graph))
         self.nodes, self.graph = nodes, graph
@@ -205,7 +206,7 @@ class _Thinning:
 
     def __init__(self, table: LinkedFeatures, share: float, seed: int) -> None:
         self._graph, self._fan_out = table.graph, table.fan_out
-        self._self_loops = table._self_loops
+        self.self_loops = table.self_loops
         self._mask: Masks | None = None
         if table.relation_mask is not None:  # a self-loop that is new is of no relation
             self._mask = np.append(table.relation_mask, np.uint64(0))
@@ -222,7 +223,7 @@ class _Thinning:
                 self._rng,
                 densities=DENSITIES,
                 shares=self._shares,
-                self_loops=self._self_loops,
+                self_loops=self.self_loops,
             )
             seed = int(self._rng.integers(2**62))
             mask = None if self._mask is None else self._mask[fewer.edges]
