@@ -8,7 +8,9 @@ from bayesfuse.evaluation.calibration import (
     expected_calibration_error,
     reliability_curve,
 )
+from bayesfuse.evaluation.decomposition import BrierDecomposition, brier_decomposition
 from bayesfuse.evaluation.evaluate import Evaluation, LabelEvaluation, evaluate
+from bayesfuse.evaluation.intervals import bootstrap_scores, bootstrap_scores_per_label
 from bayesfuse.evaluation.metrics import (
     F1,
     AveragePrecision,
@@ -21,32 +23,46 @@ from bayesfuse.evaluation.metrics import (
     nll,
     nll_per_label,
 )
+from bayesfuse.evaluation.outliers import outlier_auroc
+from bayesfuse.evaluation.resampling import Bootstrap, Interval, bootstrap
+from bayesfuse.evaluation.selective import RiskCoverage, decision_losses, risk_coverage
 from bayesfuse.evaluation.thresholds import best_threshold, best_thresholds, decide
 from bayesfuse.evaluation.uncertainty import DrawSummary, Predictive, binary_entropy, summarise
 
 __all__ = [
     "F1",
     "AveragePrecision",
+    "Bootstrap",
+    "BrierDecomposition",
     "DrawSummary",
     "Evaluation",
+    "Interval",
     "LabelEvaluation",
     "Predictive",
     "ReliabilityCurve",
+    "RiskCoverage",
     "average_precision",
     "average_precision_per_label",
     "best_threshold",
     "best_thresholds",
     "binary_entropy",
+    "bootstrap",
+    "bootstrap_scores",
+    "bootstrap_scores_per_label",
     "brier",
+    "brier_decomposition",
     "brier_per_label",
     "calibration_error_per_label",
     "decide",
+    "decision_losses",
     "evaluate",
     "expected_calibration_error",
     "f1",
     "f1_per_label",
     "nll",
     "nll_per_label",
+    "outlier_auroc",
     "reliability_curve",
+    "risk_coverage",
     "summarise",
 ]

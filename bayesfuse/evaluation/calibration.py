@@ -147,17 +147,8 @@ def calibration_error_per_label(
 
 def _curve(p: Floats, y: Bools, binning: Binning, num_bins: int) -> ReliabilityCurve:
     """Return the reliability curve of one series of predictions."""
-    if num_bins < 1:
-        raise UserError(f"Got num_bins={num_bins}; expected at least 1 bin.")
     p = p.astype(np.float64)
-    if binning == "equal-width":
-        edges = np.linspace(0, 1, num_bins + 1)
-        index = np.minimum(np.searchsorted(edges, p, side="right") - 1, num_bins - 1)
-    elif binning == "equal-mass":
-        rank = np.searchsorted(np.sort(p), p)  # equal values share the lowest of their ranks
-        index = rank * num_bins // len(p)
-    else:
-        raise UserError(unknown_option("binning", binning, BINNINGS))
+    index = bin_index(p, binning, num_bins)
     count = np.bincount(index, minlength=num_bins)
     # An empty bin has no mean: 0 / NaN is NaN without a warning.
     size = np.where(count > 0, count, np.nan)
@@ -166,3 +157,17 @@ def _curve(p: Floats, y: Bools, binning: Binning, num_bins: int) -> ReliabilityC
         observed_rate=np.bincount(index, y, num_bins) / size,
         count=count,
     )
+
+
+def bin_index(p: Floats, binning: Binning, num_bins: int) -> NDArray[np.int64]:
+    """Return the bin of each of a series of predictions, from 0 (see `reliability_curve`)."""
+    if num_bins < 1:
+        raise UserError(f"Got num_bins={num_bins}; expected at least 1 bin.")
+    p = p.astype(np.float64)
+    if binning == "equal-width":
+        edges = np.linspace(0, 1, num_bins + 1)
+        return np.minimum(np.searchsorted(edges, p, side="right") - 1, num_bins - 1)
+    if binning == "equal-mass":
+        rank = np.searchsorted(np.sort(p), p)  # equal values share the lowest of their ranks
+        return rank * num_bins // len(p)
+    raise UserError(unknown_option("binning", binning, BINNINGS))

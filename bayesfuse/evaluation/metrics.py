@@ -168,12 +168,17 @@ def nll_per_label(
         >>> nll_per_label([[0.5, 1.0], [0.5, 0.0]], [[1, 1], [0, 0]]).round(3)
         array([0.693, 0.   ])
     """
+    terms = nll_terms(probability, labels)
+    weighted = terms if weights is None else terms * np.asarray(weights, np.float64)
+    return np.asarray(weighted.mean(axis=0), dtype=np.float64)
+
+
+def nll_terms(probability: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
+    """Return what each item and label adds to the `nll_per_label`, `items x labels`, in nats."""
     probabilities, truth = as_pair(probability, labels)
     epsilon = float(np.finfo(probabilities.dtype).eps)
     p = np.clip(probabilities.astype(np.float64), epsilon, 1 - epsilon)
-    terms = xlogy(truth, p) + xlog1py(1.0 - truth, -p)
-    nll = -(terms if weights is None else terms * np.asarray(weights, np.float64)).mean(axis=0)
-    return np.asarray(nll, dtype=np.float64)
+    return np.asarray(-(xlogy(truth, p) + xlog1py(1.0 - truth, -p)), dtype=np.float64)
 
 
 def nll(probability: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
