@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bayesfuse.cli_check import check
 from bayesfuse.cli_data import data_app
 from bayesfuse.cli_graph import graph
 from bayesfuse.cli_open import temperature_and_weights
@@ -134,7 +135,7 @@ def encode(
     typer.echo(json.dumps(done.to_dict()) if as_json else str(done))
 
 
-for verb in (predict, evaluate, report, graph):
+for verb in (predict, evaluate, check, report, graph):
     app.command()(verb)
 
 

@@ -18,6 +18,7 @@ EXPECTED = {
     "bayesfuse fit",
     "bayesfuse predict",
     "bayesfuse evaluate",
+    "bayesfuse check",
     "bayesfuse report",
     "bayesfuse graph",
     "bayesfuse data",
