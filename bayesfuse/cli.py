@@ -11,6 +11,7 @@ import typer
 
 from bayesfuse.cli_check import check
 from bayesfuse.cli_data import data_app
+from bayesfuse.cli_explain import explain
 from bayesfuse.cli_graph import graph
 from bayesfuse.cli_open import temperature_and_weights
 from bayesfuse.cli_run import evaluate, predict, report
@@ -135,7 +136,7 @@ def encode(
     typer.echo(json.dumps(done.to_dict()) if as_json else str(done))
 
 
-for verb in (predict, evaluate, check, report, graph):
+for verb in (predict, evaluate, check, explain, report, graph):
     app.command()(verb)
 
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "predict": PredictConfig,
     "evaluate": PredictConfig,
     "check": PredictConfig,
+    "explain": PredictConfig,
     "report": PredictConfig,
     "graph": GraphCommandConfig,
     "data demo": None,
@@ -79,7 +80,7 @@ def test_every_setting_is_a_flag(name: str) -> None:
     wanted = {f"--{field.replace('_', '-')}" for field in config.model_fields}
     if name == "encode":  # its folder is --out
         wanted -= {"--encoded"}
-    if name in {"evaluate", "check"}:  # of no account there
+    if name in {"evaluate", "check", "explain"}:  # of no account there
         wanted -= {"--decision"}
     if name == "graph":  # it reads no modality
         left_out = {f"--{field}" for field in MODALITY_SETTINGS}

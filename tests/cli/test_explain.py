@@ -75,3 +75,52 @@ def test_a_run_without_a_graph_or_an_item_that_is_not_there(
     done = bayesfuse("predict", run, "films.csv", "--item", "Film 200")
     assert done.code == 2
     assert 'No item has the id or title "Film 200"' in done.err
+
+
+# ---- why an item has its tags
+
+
+def test_why_a_film_has_its_tags(run: Path, bayesfuse: Bayesfuse) -> None:
+    films = pd.read_csv("films.csv")
+    film = films[films["plot"].notna() & films["poster"].notna()].iloc[0]
+    done = bayesfuse("explain", run, film["title"], "films.csv", "--label", "Horror", "--json")
+    assert done.code == 0, done.err
+    found = done.json
+    assert (found["id"], found["title"], found["draws"]) == (film["id"], film["title"], 4)
+    (tag,) = found["labels"]
+    assert tag["label"] == "Horror"
+    assert 0 <= tag["q05"] <= tag["mean"] <= tag["q95"] <= 1
+    names = ["text", "image", "neighbour_labels", "graph"]
+    assert [part["part"] for part in found["modalities"]["Horror"]] == names
+    assert list(found["gates"]) == names
+    assert all(0 < gate["mean"] < 1 for gate in found["gates"].values())
+    words = [part["part"] for part in found["parts"]["text"]["Horror"]]
+    assert words == film["plot"].split()
+    assert len(found["parts"]["image"]["Horror"]) == 12
+    assert {row["about"] for row in found["neighbours"]} == {"neighbour"}
+    assert found["notes"] == []
+
+
+def test_it_prints_what_it_knows_and_says_what_it_cannot(run: Path, bayesfuse: Bayesfuse) -> None:
+    done = bayesfuse("explain", run, "f5", "films.csv", "--words", "3", "--regions", "none")
+    assert done.code == 0, done.err  # f5 has no plot
+    assert done.out.startswith("Film 5 (f5)\n\nwhat each modality adds to the log-odds")
+    assert "text: no raw cell to look into." in done.out
+    assert "neighbour" in done.out
+    assert "row 1, column 1" not in done.out
+    assert done.out.endswith("4 posterior draws\n")
+    done = bayesfuse("explain", run, "f6", "films.csv", "--words", "3", "--regions", "2x2")
+    assert "text: what " in done.out
+    assert "row 2, column 2" in done.out
+    done = bayesfuse("explain", run, "f6", "films.csv", "--label", "Horor")
+    assert done.code == 2
+    assert 'Did you mean "Horror"' in done.err
+
+
+def test_without_a_graph_there_are_no_neighbours(
+    place: Path, fitted: Path, bayesfuse: Bayesfuse
+) -> None:
+    done = bayesfuse("explain", fitted, "f6", "films.csv", "--json")
+    assert done.code == 0, done.err
+    assert done.json["neighbours"] == []
+    assert len(done.json["labels"]) == 3

@@ -46,12 +46,18 @@ class GatedFusion(Fusion):
         gated = self.names if len(self.names) > 2 else self.names[:-1]
         self.gate = nn.ModuleDict({name: nn.Linear(total, hidden) for name in gated})
 
-    def gates(self, inputs: Mapping[str, Tensor], observed: Tensor) -> Tensor:
+    def gates(
+        self,
+        inputs: Mapping[str, Tensor],
+        observed: Tensor,
+        presence: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
         """Return how far each unit lets each modality through, to explain an output.
 
         Args:
             inputs: Modality to its features, each `items x features`.
             observed: Boolean, `items x modalities`.
+            presence: See `Fusion.forward`.
 
         Returns:
             Gates in [0, 1], `items x modalities x hidden`. Those of two modalities sum to 1; the
@@ -60,7 +66,8 @@ class GatedFusion(Fusion):
         Raises:
             FeatureError: If names or shapes are not those of `widths`.
         """
-        return torch.stack(self._gates(self.seen(inputs, observed)), dim=1)
+        values, _ = self.activate(inputs, observed, presence)
+        return torch.stack(self._gates(values), dim=1)
 
     def fuse(self, values: Sequence[Tensor], activations: Sequence[Tensor]) -> Tensor:
         """Sum the gated tanh layers (see `Fusion.fuse`)."""
