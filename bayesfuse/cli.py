@@ -14,6 +14,7 @@ from bayesfuse.cli_data import data_app
 from bayesfuse.cli_explain import explain
 from bayesfuse.cli_graph import graph
 from bayesfuse.cli_open import temperature_and_weights
+from bayesfuse.cli_rank import rank
 from bayesfuse.cli_run import evaluate, predict, report
 from bayesfuse.config import (
     CatalogConfig,
@@ -136,7 +137,7 @@ def encode(
     typer.echo(json.dumps(done.to_dict()) if as_json else str(done))
 
 
-for verb in (predict, evaluate, check, explain, report, graph):
+for verb in (predict, evaluate, check, rank, explain, report, graph):
     app.command()(verb)
 
 

@@ -20,6 +20,7 @@ from bayesfuse.config import (
     FitConfig,
     GraphCommandConfig,
     PredictConfig,
+    RankConfig,
 )
 
 runner = CliRunner()
@@ -33,6 +34,7 @@ COMMANDS = {
     "evaluate": PredictConfig,
     "check": PredictConfig,
     "explain": PredictConfig,
+    "rank": RankConfig,
     "report": PredictConfig,
     "graph": GraphCommandConfig,
     "data demo": None,
@@ -80,7 +82,7 @@ def test_every_setting_is_a_flag(name: str) -> None:
     wanted = {f"--{field.replace('_', '-')}" for field in config.model_fields}
     if name == "encode":  # its folder is --out
         wanted -= {"--encoded"}
-    if name in {"evaluate", "check", "explain"}:  # of no account there
+    if name in {"evaluate", "check", "explain", "rank"}:  # of no account there
         wanted -= {"--decision"}
     if name == "graph":  # it reads no modality
         left_out = {f"--{field}" for field in MODALITY_SETTINGS}

@@ -46,6 +46,7 @@ from bayesfuse.config.model import (
     SPLITS,
     ModelConfig,
 )
+from bayesfuse.config.ranking import RANKINGS, RankConfig
 
 __all__ = [
     "CLASSIFIERS",
@@ -69,6 +70,7 @@ __all__ = [
     "PRECISIONS",
     "PRESETS",
     "PRIORS",
+    "RANKINGS",
     "SCHEDULES",
     "SELF_LOOPS",
     "SPLITS",
@@ -82,6 +84,7 @@ __all__ = [
     "GraphConfig",
     "ModelConfig",
     "PredictConfig",
+    "RankConfig",
     "RunningConfig",
     "TableConfig",
 ]

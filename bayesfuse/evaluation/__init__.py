@@ -8,8 +8,11 @@ from bayesfuse.evaluation.calibration import (
     expected_calibration_error,
     reliability_curve,
 )
+from bayesfuse.evaluation.criterion import Criterion
 from bayesfuse.evaluation.decomposition import BrierDecomposition, brier_decomposition
+from bayesfuse.evaluation.draw_file import DrawFile
 from bayesfuse.evaluation.evaluate import Evaluation, LabelEvaluation, evaluate
+from bayesfuse.evaluation.informative import Batch, most_informative
 from bayesfuse.evaluation.intervals import bootstrap_scores, bootstrap_scores_per_label
 from bayesfuse.evaluation.metrics import (
     F1,
@@ -24,6 +27,7 @@ from bayesfuse.evaluation.metrics import (
     nll_per_label,
 )
 from bayesfuse.evaluation.outliers import outlier_auroc
+from bayesfuse.evaluation.ranking import Ranking, near_ties, rank_draws, ranks, write_scores
 from bayesfuse.evaluation.resampling import Bootstrap, Interval, bootstrap
 from bayesfuse.evaluation.selective import RiskCoverage, decision_losses, risk_coverage
 from bayesfuse.evaluation.thresholds import best_threshold, best_thresholds, decide
@@ -32,13 +36,17 @@ from bayesfuse.evaluation.uncertainty import DrawSummary, Predictive, binary_ent
 __all__ = [
     "F1",
     "AveragePrecision",
+    "Batch",
     "Bootstrap",
     "BrierDecomposition",
+    "Criterion",
+    "DrawFile",
     "DrawSummary",
     "Evaluation",
     "Interval",
     "LabelEvaluation",
     "Predictive",
+    "Ranking",
     "ReliabilityCurve",
     "RiskCoverage",
     "average_precision",
@@ -59,10 +67,15 @@ __all__ = [
     "expected_calibration_error",
     "f1",
     "f1_per_label",
+    "most_informative",
+    "near_ties",
     "nll",
     "nll_per_label",
     "outlier_auroc",
+    "rank_draws",
+    "ranks",
     "reliability_curve",
     "risk_coverage",
     "summarise",
+    "write_scores",
 ]
