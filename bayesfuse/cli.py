@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from bayesfuse.cli_check import check
+from bayesfuse.cli_compare import compare
 from bayesfuse.cli_data import data_app
 from bayesfuse.cli_explain import explain
 from bayesfuse.cli_graph import graph
@@ -137,7 +138,7 @@ def encode(
     typer.echo(json.dumps(done.to_dict()) if as_json else str(done))
 
 
-for verb in (predict, evaluate, check, rank, explain, report, graph):
+for verb in (predict, evaluate, check, rank, explain, report, compare, graph):
     app.command()(verb)
 
 

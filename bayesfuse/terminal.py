@@ -210,6 +210,34 @@ def training_progress(epochs: int) -> Iterator[TrainingBar]:
         yield TrainingBar(on_step, _shows_encoding(progress))
 
 
+class ComparingBar(NamedTuple):
+    """What shows a comparison as it goes on; None where nothing is shown."""
+
+    on_fit: Callable[[int, int], None] | None
+    on_encoding: Callable[[Progress], None] | None
+
+
+@contextmanager
+def comparing_progress() -> Iterator[ComparingBar]:
+    """Yield what shows encoding and then how many fits are done, if stderr is a terminal."""
+    with _bar("reading the catalogue") as bar:
+        if bar is None:
+            yield ComparingBar(None, None)
+            return
+        progress = bar
+
+        def on_fit(done: int, total: int) -> None:
+            progress.update(
+                progress.task_ids[0],
+                description="comparing",
+                total=total,
+                completed=done,
+                scores=f"{done} of {total} fits",
+            )
+
+        yield ComparingBar(on_fit, _shows_encoding(progress))
+
+
 @contextmanager
 def encoding_progress() -> Iterator[Callable[[Progress], None] | None]:
     """Yield what shows how far the encoding is; None when stderr is no terminal."""

@@ -17,6 +17,7 @@ from bayesfuse.encoders.running import Progress
 from bayesfuse.errors import BayesfuseError, CatalogError, ConfigError, UserError
 from bayesfuse.inference.history import Step
 from bayesfuse.terminal import (
+    comparing_progress,
     encoding_progress,
     errors_to_exit_codes,
     options_of,
@@ -202,6 +203,8 @@ def test_no_terminal_no_progress(
         assert shown is None
     with training_progress(3) as bar:
         assert bar == (None, None)
+    with comparing_progress() as fits:
+        assert fits == (None, None)
     assert capsys.readouterr() == ("", "")
 
 
@@ -227,6 +230,16 @@ def test_training_shows_where_it_is_and_how_good(monkeypatch: pytest.MonkeyPatch
         assert part in last
     assert "nan" not in terminal.getvalue()
     assert "…" not in terminal.getvalue()  # it fits into 80 columns
+
+
+def test_comparing_shows_the_fits_that_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of_80_columns(monkeypatch)
+    with comparing_progress() as bar:
+        assert bar.on_fit is not None
+        assert bar.on_encoding is not None
+        bar.on_encoding(Progress("text", 30, 90, 10))
+        bar.on_fit(3, 16)
+    assert "3 of 16 fits" in terminal.getvalue()
 
 
 def test_predicting_shows_the_rows_that_are_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ EXPECTED = {
     "bayesfuse evaluate",
     "bayesfuse check",
     "bayesfuse report",
+    "bayesfuse compare",
     "bayesfuse graph",
     "bayesfuse data",
     "bayesfuse data demo",
