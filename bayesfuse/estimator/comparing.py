@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayesfuse.config import FitConfig
 from bayesfuse.data.catalog import Catalog
@@ -15,13 +16,17 @@ from bayesfuse.errors import ConfigError, UserError, unknown_option
 from bayesfuse.estimator.catalogs import read_catalog
 from bayesfuse.estimator.comparison import Comparison, Row
 from bayesfuse.estimator.competitors import COMPETITORS, Bench
+from bayesfuse.estimator.competitors.bench import Draws
 from bayesfuse.estimator.encoding import encoder_settings, named_encoders, resources
+from bayesfuse.estimator.foreign import foreign_items
 from bayesfuse.estimator.links import check_finetuned_nodes
 from bayesfuse.estimator.model import choose_device
 from bayesfuse.estimator.workflow import encoded_folder
 from bayesfuse.evaluation.intervals import bootstrap_scores, bootstrap_scores_per_label
-from bayesfuse.evaluation.resampling import NUM_REPLICATES, Bootstrap
+from bayesfuse.evaluation.outliers import auroc_statistic
+from bayesfuse.evaluation.resampling import NUM_REPLICATES, Bootstrap, bootstrap
 from bayesfuse.evaluation.thresholds import best_thresholds
+from bayesfuse.evaluation.uncertainty import DrawSummary
 
 FIRST = next(iter(COMPETITORS))
 SCORED = ("val", "test")
@@ -126,10 +131,11 @@ def compare(
         raise UserError(
             f'{catalog.source} has no labelled items in the split "{scored}". Choose another --on.'
         )
+    foreign = foreign_items(catalog, rows, bench.train)
     found: dict[str, list[Row]] = {name: [] for name in names}
     for number in range(seeds):
         for name in names:
-            found[name].append(_one(bench, name, config.seed + number, rows, replicates))
+            found[name].append(_one(bench, name, config.seed + number, rows, foreign, replicates))
             if on_fit is not None:
                 on_fit(sum(map(len, found.values())), seeds * len(names))
     about = {
@@ -185,7 +191,14 @@ def check_comparable(
     return [name for name in COMPETITORS if name in chosen]
 
 
-def _one(bench: Bench, name: str, seed: int, rows: np.ndarray, replicates: int) -> Row:
+def _one(
+    bench: Bench,
+    name: str,
+    seed: int,
+    rows: NDArray[np.int64],
+    foreign: Mapping[str, Catalog],
+    replicates: int,
+) -> Row:
     """Fit one method with one seed, and score it."""
     fitted = COMPETITORS[name](bench, seed)
     thresholds = best_thresholds(
@@ -193,14 +206,28 @@ def _one(bench: Bench, name: str, seed: int, rows: np.ndarray, replicates: int) 
         bench.labels(bench.val),
     )
     started = time.perf_counter()
-    mean = fitted.draws(bench.catalog, rows).mean(axis=0, dtype=np.float64)
+    draws = fitted.draws(bench.catalog, rows)
+    mean = draws.mean(axis=0, dtype=np.float64)
     seconds = time.perf_counter() - started
     # the resamples are of the items, and so the same whatever the seed of the fit
     truth = bench.labels(rows)
     scores = bootstrap_scores(mean, truth, thresholds, replicates=replicates)
+    for kind, items in foreign.items():
+        strange = fitted.draws(items, np.arange(len(items)))
+        scores[f"auroc_{kind}"] = _auroc(draws, strange, replicates)
     by_label = bootstrap_scores_per_label(mean, truth, thresholds, replicates=replicates)
     spread = dict.fromkeys(scores, float("nan"))
     return Row(name, scores, by_label, spread, fitted.seconds, seconds, fitted.num_parameters)
+
+
+def _auroc(own: Draws, foreign: Draws, replicates: int) -> Bootstrap:
+    """Return how well epistemic uncertainty parts foreign items from own; NaN if there is none."""
+    if len(own) == 1:
+        resampled = (own.shape[1] + foreign.shape[1], replicates, 0)
+        return Bootstrap(np.asarray(np.nan), np.full(replicates, np.nan), resampled)
+    unsure = [DrawSummary().update(draws).epistemic.mean(axis=1) for draws in (own, foreign)]
+    statistic, num_items = auroc_statistic(*unsure)
+    return bootstrap({"auroc": statistic}, num_items, replicates=replicates)["auroc"]
 
 
 def _mean(rows: Sequence[Row]) -> Row:

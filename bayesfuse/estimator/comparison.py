@@ -127,6 +127,7 @@ class Comparison:
     def _ends(self, name: str, score: Bootstrap, first: Bootstrap) -> dict[str, Any]:
         """Return a score, its interval, and that of its difference to the first method's."""
         low, high = score.ends(self.level, -np.inf if name in SIGNED else 0.0)
+        high = high if name == "nll" else np.minimum(high, 1.0)
         difference = score - first
         below, above = difference.ends(self.level)
         return {

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from bayesfuse import FeatureTable
 from bayesfuse.config import FitConfig
 from bayesfuse.errors import ConfigError, UserError
 from bayesfuse.estimator.comparing import check_comparable, compare, compare_run
@@ -47,6 +48,22 @@ def test_scores_are_those_of_the_methods_on_the_split_asked_for():
     assert found.rows[2].seed_spread["nll"] == 0  # logistic regression knows no seed
     assert found.about["scored"] == "test"
     assert (found.about["items"], found.about["seeds"]) == (60, 2)
+
+
+def test_noise_is_foreign_and_only_draws_can_tell():
+    catalog = make_catalog()
+    # features far narrower than they look one by one: noise is unlike any item
+    text = np.random.default_rng(0).normal(size=(len(catalog), 1)) * np.ones((1, 6))
+    labels = (text[:, :1] > np.array([[0.0, 0.5, -0.5, 1.0]])).astype(np.float32)
+    features = FeatureTable.from_arrays({"text": text})
+    catalog = dataclasses.replace(catalog, features=features, labels=labels)
+    config = FitConfig(**{**FAST, "epochs": 15, "draws": 40})
+    found = compare(catalog, config, only=["twin"], replicates=200)
+    bayesian, twin = (row.scores["auroc_noise"] for row in found.rows)
+    assert bayesian.interval().low > 0.5  # chance
+    assert np.isnan(float(twin.estimate))
+    assert np.isnan(found.difference(found.rows[1], "auroc_noise").low)
+    assert "auroc_shuffled" not in found.rows[0].scores  # one modality has no pairs
 
 
 @pytest.mark.parametrize(
