@@ -16,7 +16,7 @@ from bayesfuse.evaluation.metrics import nll
 
 Array = NDArray[np.float64]
 
-STRENGTHS = tuple(10.0**power for power in range(-5, 2))
+STRENGTHS = tuple(10.0**power for power in range(-5, 1))
 """Inverse strengths C of the L2 penalty that are tried."""
 
 
