@@ -16,8 +16,8 @@ from bayesfuse.evaluation.metrics import nll
 
 Array = NDArray[np.float64]
 
-STRENGTHS = tuple(10.0**power for power in range(-5, 1))
-"""Inverse strengths C of the L2 penalty that are tried."""
+STRENGTHS = tuple(10.0**power for power in range(-5, 4))
+"""Inverse strengths C of the L2 penalty that are tried; those above 1 while they are better."""
 
 
 @final
@@ -59,6 +59,8 @@ def fit(bench: Bench, seed: int) -> Logistic:
             loss = nll(expit(val @ weights[:, :-1].T + weights[:, -1]), wanted)
             if loss < best[0]:
                 best = (loss, strength, weights)
+            elif strength >= 1:
+                break  # weak penalties take long, and none weaker will be better
         _, strength, weights = best
         return Logistic(elapsed(), weights.size, statistics, weights, strength)
 
