@@ -30,6 +30,14 @@ def check(
     replicates: Annotated[
         int, typer.Option(min=100, help="Data sets that the model draws, to compare with.")
     ] = 1000,
+    guide_draws: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Draws by which the guide is judged and items of train are left out, at least "
+            "50; 0 for neither.",
+        ),
+    ] = 200,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -39,14 +47,16 @@ def check(
     as_json: JsonOption = False,
     flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
 ) -> None:
-    """Check whether labels look like those that the model draws, by prior and by posterior."""
+    """Check whether labels look like those that the model draws, and how good the guide is."""
     if out is not None:
         refuse_to_overwrite(out)
     opened, options = open_with(run, catalog, split, flags, labelled=False)
     from bayesfuse.estimator.checking import check_run
 
     draws, seed = draws_and_seed(opened, options)
-    found = check_run(opened, split, draws=draws, seed=seed, replicates=replicates)
+    found = check_run(
+        opened, split, draws=draws, seed=seed, replicates=replicates, guide_draws=guide_draws
+    )
     if out is not None:
         from bayesfuse.estimator.inference_data import inference_data_of
         from bayesfuse.inference.idata import save

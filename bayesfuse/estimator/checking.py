@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesfuse.errors import UserError
+from bayesfuse.estimator.guide_checking import check_guide
 from bayesfuse.estimator.workflow import Run, known_labels
 from bayesfuse.evaluation.checks import PredictiveCheck, predictive_check
+from bayesfuse.evaluation.importance import GuideCheck, LeaveOneOut
+from bayesfuse.evaluation.isotonic import Reliability, reliability
 from bayesfuse.graph.linked_features import LinkedFeatures
 from bayesfuse.graph.statistics import degree_strata
 
@@ -27,8 +30,12 @@ class RunCheck:
         split: Of which items the labels were checked.
         num_items: How many they are.
         num_labelled: How many there were to choose from.
+        reliability: How often each label is there, by its probability.
         posterior: The posterior predictive check.
         prior: The prior predictive check; None for a network without posterior.
+        left_out: What leaving items of train out comes to; None where it was not asked for, or the
+            catalogue is not that of the fit.
+        guide: How far the guide is from the posterior; None likewise.
         notes: What a reader must know to read it.
     """
 
@@ -38,6 +45,9 @@ class RunCheck:
     num_labelled: int
     posterior: PredictiveCheck
     prior: PredictiveCheck | None
+    reliability: Reliability
+    left_out: LeaveOneOut | None
+    guide: GuideCheck | None
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -49,6 +59,9 @@ class RunCheck:
             "num_labelled": self.num_labelled,
             "posterior": self.posterior.to_dict(),
             "prior": None if self.prior is None else self.prior.to_dict(),
+            "reliability": self.reliability.to_dict(),
+            "left_out": None if self.left_out is None else self.left_out.to_dict(),
+            "guide": None if self.guide is None else self.guide.to_dict(),
             "notes": list(self.notes),
         }
 
@@ -57,6 +70,8 @@ class RunCheck:
         parts = [f"{self.source}, {self.split}", str(self.posterior)]
         if self.prior is not None:
             parts.append(self.prior.summary())
+        parts += [str(self.reliability)]
+        parts += [str(one) for one in (self.left_out, self.guide) if one is not None]
         return "\n\n".join([*parts, *self.notes])
 
 
@@ -67,6 +82,7 @@ def check_run(
     draws: int,
     seed: int,
     replicates: int = 1000,
+    guide_draws: int = 200,
     max_items: int = MAX_ITEMS,
 ) -> RunCheck:
     """Check a run against the labelled ones of its rows.
@@ -77,10 +93,13 @@ def check_run(
         draws: Posterior draws.
         seed: Of the draws, the replicates, and the choice of items where there are too many.
         replicates: See `bayesfuse.evaluation.checks.predictive_check`.
+        guide_draws: Draws by which the guide is judged and items of train are left out, at least
+            50; 0 to do neither.
         max_items: See `MAX_ITEMS`.
 
     Raises:
         UserError: If no item has known labels.
+        ConfigError: If there are too few replicates or draws of the guide.
     """
     run, num_labelled = labelled_part(run, max_items, seed)
     classifier, rows = run.classifier, run.rows
@@ -88,10 +107,13 @@ def check_run(
     labels = known_labels(classifier, run.catalog)[rows]
     strata = strata_of(run)
 
-    def check(kind: str) -> PredictiveCheck:
-        chunks = classifier.iter_proba(features, draws, seed, prior=kind == "prior")
+    def drawn(prior: bool = False) -> NDArray[np.float32]:
+        chunks = classifier.iter_proba(features, draws, seed, prior=prior)
+        return np.concatenate(list(chunks), axis=1)
+
+    def check(probability: NDArray[np.float32], kind: str) -> PredictiveCheck:
         return predictive_check(
-            np.concatenate(list(chunks), axis=1),
+            probability,
             labels,
             classifier.label_names_,
             strata=strata,
@@ -110,10 +132,23 @@ def check_run(
             "Labels of train were seen in the fit: p-values there are too near to 1/2, and a model "
             "that learned them by heart would look right."
         )
-    posterior = check("posterior")
-    prior = None if run.config.elbo == "none" else check("prior")
+    probability = drawn()
+    has_posterior = run.config.elbo != "none"
+    left_out, guide = None, None
+    if guide_draws and has_posterior:
+        left_out, guide, told = check_guide(run, draws=guide_draws, seed=seed)
+        notes += told
     return RunCheck(
-        run.catalog.source, split, len(rows), num_labelled, posterior, prior, tuple(notes)
+        run.catalog.source,
+        split,
+        len(rows),
+        num_labelled,
+        check(probability, "posterior"),
+        check(drawn(prior=True), "prior") if has_posterior else None,
+        reliability(probability.mean(axis=0), labels, classifier.label_names_, seed=seed),
+        left_out,
+        guide,
+        tuple(notes),
     )
 
 

@@ -35,11 +35,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_a_fit_passes_and_permuted_labels_do_not(run: Run) -> None:
-    found = check_run(run, "val", draws=16, seed=0, replicates=200)
+    found = check_run(run, "val", draws=16, seed=0, replicates=200, guide_draws=0)
     order = np.random.default_rng(0).permutation(len(run.classifier.label_names_))
     labels = run.catalog.labels[:, order]
     wrong = dataclasses.replace(run, catalog=dataclasses.replace(run.catalog, labels=labels))
-    failed = check_run(wrong, "val", draws=16, seed=0, replicates=200)
+    failed = check_run(wrong, "val", draws=16, seed=0, replicates=200, guide_draws=0)
     rates = [one.posterior.families[0] for one in (found, failed)]
     assert [one.family for one in rates] == [RATES, RATES]
     assert rates[0].p > 0.01 > rates[1].p
@@ -52,7 +52,7 @@ def test_a_fit_passes_and_permuted_labels_do_not(run: Run) -> None:
 
 
 def test_the_prior_is_wider_than_the_posterior(run: Run) -> None:
-    found = check_run(run, "val", draws=16, seed=0, replicates=200)
+    found = check_run(run, "val", draws=16, seed=0, replicates=200, guide_draws=0)
     assert found.prior is not None
     widths = [
         np.mean([s.high - s.low for s in check.statistics if s.family == RATES])
@@ -72,7 +72,7 @@ def test_strata_are_modalities_and_splits(run: Run) -> None:
         name: len(run.catalog.rows(name)) for name in ("train", "val", "test")
     }
     assert not any(name.startswith("in ") for name in strata_of(run))
-    told = check_run(everything, "all", draws=2, seed=0, replicates=100)
+    told = check_run(everything, "all", draws=2, seed=0, replicates=100, guide_draws=0)
     assert "too near to 1/2" in str(told)
 
 
@@ -90,7 +90,7 @@ def test_too_many_items_are_a_random_part_and_it_is_said(run: Run) -> None:
     assert (len(part.rows), count) == (50, len(run.rows))
     assert set(part.rows) < set(run.rows)
     assert (labelled_part(run, 50, seed=1)[0].rows == part.rows).all()
-    found = check_run(run, "val", draws=4, seed=0, replicates=100, max_items=60)
+    found = check_run(run, "val", draws=4, seed=0, replicates=100, guide_draws=0, max_items=60)
     assert f"60 of {len(run.rows)} labelled items were checked" in str(found)
 
 
