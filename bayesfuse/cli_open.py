@@ -77,6 +77,10 @@ def open_with(
             on_warning=warn,
             tell=tell,
         )
+    if options.without:
+        from bayesfuse.estimator.missing import without
+
+        opened = without(opened, options.without)
     return opened, options
 
 
@@ -92,11 +96,11 @@ def draws_and_seed(opened: Run, options: PredictConfig) -> tuple[int, int]:
 
 def how_drawn(opened: Run, draws: int) -> str:
     """Say how many draws of which posterior there are."""
+    hidden = f", without {' and '.join(opened.without)}" if opened.without else ""
     if opened.config.elbo == "none":
-        return f"no posterior (--elbo none){_weighted(opened.config)}"
-    return (
-        f"{draws} posterior draw{'s' if draws != 1 else ''}{temperature_and_weights(opened.config)}"
-    )
+        return f"no posterior (--elbo none){_weighted(opened.config)}{hidden}"
+    plural = "s" if draws != 1 else ""
+    return f"{draws} posterior draw{plural}{temperature_and_weights(opened.config)}{hidden}"
 
 
 def temperature_and_weights(config: FitConfig) -> str:

@@ -69,7 +69,7 @@ def predict(
     )
     metadata = {"draws": draws, "seed": seed, "elbo": opened.config.elbo}
     metadata |= {"temperature": opened.config.temperature}
-    metadata |= {"class_weights": opened.config.class_weights}
+    metadata |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
     with rows_progress(len(rows) * len(opened.classifier.label_names_)) as on_rows:
         count = write_predictions(tables, out, metadata, on_rows)
     how = how_drawn(opened, draws)
@@ -97,7 +97,7 @@ def evaluate(
     if as_json:
         about = {"split": split, "draws": draws, "seed": seed, "elbo": opened.config.elbo}
         about |= {"temperature": opened.config.temperature}
-        about |= {"class_weights": opened.config.class_weights}
+        about |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
         typer.echo(json.dumps({**about, **scores.to_dict()}))
         return
     typer.echo(f"{opened.catalog.source}, {split}, {how_drawn(opened, draws)}\n{scores}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from bayesfuse.config.base import Device, one_of
+from bayesfuse.config.base import Device, Names, one_of
 from bayesfuse.config.catalog import CatalogConfig, TableConfig
 from bayesfuse.config.encoding import EncoderConfig, RunningConfig
 from bayesfuse.config.finetuning import FinetuneConfig
@@ -107,6 +107,11 @@ class PredictConfig(TableConfig, RunningConfig):
     draws: int | None = Field(None, ge=1, description="Posterior draws; else the run's own.")
     seed: int | None = Field(None, ge=0, description="Seed of the draws; else the run's own.")
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    without: Names | None = Field(
+        None,
+        description="Modalities to hide, such as text,image, or graph for neighbours: as if they "
+        "had not been observed.",
+    )
     decision: Annotated[str, one_of("decision rule", DECISIONS)] | None = Field(
         None, description="half or f1; the run's own if not given."
     )

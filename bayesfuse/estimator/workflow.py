@@ -67,12 +67,14 @@ class Run:
         config: Its settings.
         catalog: The catalogue, with features that fit the classifier.
         rows: The rows of the split that was asked for.
+        without: Modalities that were hidden (see `bayesfuse.estimator.missing`).
     """
 
     classifier: FusionClassifier
     config: FitConfig
     catalog: Catalog
     rows: NDArray[np.int64]
+    without: tuple[str, ...] = ()
 
 
 def fit_run(

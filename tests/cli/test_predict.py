@@ -74,7 +74,7 @@ def test_seed_draws_and_decision(place: Path, fitted: Path, bayesfuse: Bayesfuse
     assert (f1["decision"] == (f1["mean"] > f1["label"].map(cuts))).mean() > 0.99  # ties aside
     assert not f1["decision"].equals(base["decision"])
     metadata = json.loads(pq.read_schema("c.parquet").metadata[b"bayesfuse"])
-    about = {"elbo": "annealed", "temperature": 1.0, "class_weights": "none"}
+    about = {"elbo": "annealed", "temperature": 1.0, "class_weights": "none", "without": []}
     assert metadata == {"draws": 9, "seed": 0, **about}
 
 
@@ -109,7 +109,7 @@ def test_evaluate_says_what_fit_said(fitted: Path, bayesfuse: Bayesfuse) -> None
     done = bayesfuse("evaluate", fitted, "--json")
     assert (done.code, done.err) == (0, "")
     found = done.json
-    names = ("split", "draws", "seed", "elbo", "temperature", "class_weights")
+    names = ("split", "draws", "seed", "elbo", "temperature", "class_weights", "without")
     about = {name: found.pop(name) for name in names}
     assert about == {
         "split": "val",
@@ -118,6 +118,7 @@ def test_evaluate_says_what_fit_said(fitted: Path, bayesfuse: Bayesfuse) -> None
         "elbo": "annealed",
         "temperature": 1.0,
         "class_weights": "none",
+        "without": [],
     }
     assert found == metrics["val"]
     table = bayesfuse("evaluate", fitted).out
