@@ -210,10 +210,12 @@ def open_run(
     classifier = FusionClassifier.load(path, device)
     config = read_config(path)
     fitted_on = read_environment(path).get("catalog")
-    source = recorded_catalog(path) if source is None else source
+    given, source = source, recorded_catalog(path) if source is None else source
     same = isinstance(fitted_on, str) and _absolute(source) == fitted_on
     options, notes = options_as_fitted(source, options, config, same=same)
-    catalog = read_catalog(source, options, require_labels=False)
+    # of a fit on a folder that is called as the embedded catalogue is, the whole path is recorded
+    embedded = given is None and source == DEMO
+    catalog = read_catalog(None if embedded else source, options, require_labels=False)
     encoders = load_encoders(path)
     lost = [name for name in read_environment(path).get("encoders", {}) if name not in encoders]
     if lost:

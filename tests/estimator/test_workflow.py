@@ -200,6 +200,10 @@ def test_the_embedded_demo_is_remembered(tmp_path, monkeypatch):
     assert run.catalog.source == "demo"
     assert len(run.rows) == 12
     assert run.classifier.model_.network.names == ("text",)
+    # a folder of that name which comes up later is another catalogue
+    (tmp_path / "demo").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert len(opened(done.path, split="test").rows) == 12
     with pytest.raises(ConfigError, match="no CATALOG was named"):
         fit_run(None, tmp_path / "other", config(text="plot"))
     assert not (tmp_path / "other").exists()
