@@ -40,7 +40,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "graph of images": {**GRAPH, "graph_features": ("image",)},
     "graph a relation": {**GRAPH, "graph_relations": "each"},
     "graph, self-loops": {**GRAPH, "self_loops": "isolated", "neighbour_shrinkage": 0.0},
+    "graph, no shrinkage": {**GRAPH, "neighbour_shrinkage": 0.0},
     "twin": {"elbo": "none"},
+    "graph twin, plain": {
+        **GRAPH,
+        "elbo": "none",
+        "self_loops": "isolated",
+        "neighbour_shrinkage": 0.0,
+    },
     "graph twin": {**GRAPH, **REGULARISED},
     "graph+labels twin": {**GRAPH, **REGULARISED, "neighbour_labels": True},
 }
