@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bayesfuse.encoders.augmentation import training_transform
 from bayesfuse.encoders.base import Cell, CellProblem, Encoder, Json, Kind, Setting
-from bayesfuse.encoders.decoding import Batch, Decoder, check_pictures
+from bayesfuse.encoders.decoding import Batch, Decoder
 from bayesfuse.encoders.decoding_worker import decode
 from bayesfuse.encoders.image_model import ImageModel
 from bayesfuse.encoders.image_network import check_model_args
@@ -85,14 +85,13 @@ class TimmEncoder(Encoder):
         self._decoder: Decoder | None = None
 
     def fit(self, cells: Sequence[Cell]) -> Self:
-        """Load the network and resolve what is left open; nothing is learned from the cells.
+        """Load the network and resolve what is left open; the cells are not even read.
 
         Raises:
             ConfigError: If there is no such model, or a setting does not suit it; the message says
                 what to do.
-            FeatureError: If a cell is no picture, or the weights are broken or another model's.
+            FeatureError: If the weights are broken or another model's.
         """
-        check_pictures(cells)
         self.precision_ = resolve_precision(self.precision, self.resources.device)
         import_timm()
         from timm.data import resolve_model_data_config

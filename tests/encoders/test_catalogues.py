@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bayesfuse.data.catalog import Catalog
-from bayesfuse.data.demo import write_demo
+from bayesfuse.data.demo import make_demo, write_demo
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.data.raw import RawColumn
 from bayesfuse.encoders import catalogues
@@ -298,3 +298,22 @@ def test_a_record_of_which_encoders_is_json(catalog, tmp_path):
         "text": {"encoder": "tfidf", "settings": {}},
         "image": {"encoder": "statistics", "settings": {}},
     }
+
+
+def test_networks_never_have_a_whole_column_read(tmp_path, tiny_bert, tiny_timm):
+    """Neither to fit nor to encode: a column of pictures may be larger than memory."""
+    name, weights = tiny_timm
+    table = make_demo(20, seed=0).table[["plot", "poster"]].assign(id=[f"i{i}" for i in range(20)])
+    table.to_parquet(tmp_path / "t.parquet")
+    columns = {"id": "id", "text": "plot", "image": "poster"}
+    catalog = Catalog.read(tmp_path / "t.parquet", **columns, require_labels=False)
+    running = Running(folder=tmp_path / "encoded")
+    settings = {"image": {"weights": str(weights)}}
+    chosen = {"text": str(tiny_bert), "image": name}
+    found, _ = encode_catalog(catalog, chosen, settings=settings, running=running)
+    assert set(found.features.names) == {"text", "image"}
+    for modality in chosen:
+        assert "cells" not in vars(catalog.raw[modality]._kept)
+    # what would be seen if one did
+    assert len(catalog.raw["image"].cells) == 20
+    assert "cells" in vars(catalog.raw["image"]._kept)
