@@ -23,6 +23,8 @@ EXTRAS = {
     "torch_geometric": "pyg",
     "dgl": "dgl",
     "arviz": "report",
+    "h5netcdf": "report",
+    "xarray": "report",
     "matplotlib": "report",
     "jinja2": "report",
 }

@@ -48,8 +48,8 @@ def neighbour_label_rates(
     Example:
         >>> graph = Adjacency(np.array([0, 1, 3, 4]), np.array([1, 0, 2, 1]))
         >>> rates, known = neighbour_label_rates(graph, [[1], [0]], [True, True, False])
-        >>> rates[:, 0].round(2).tolist(), known.tolist()
-        ([0.33, 0.67, 0.33], [True, True, True])
+        >>> rates[:, 0].round(2), known.tolist()
+        (array([0.33, 0.67, 0.33], dtype=float32), [True, True, True])
 
     Reference: one step of label propagation (Zhu and Ghahramani 2002) over train, as m-estimates
     (Cestnik 1990).
