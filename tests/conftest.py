@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,6 +20,11 @@ hypothesis.settings.load_profile("bayesfuse")
 
 SEED = 20200709
 """Every test starts from this seed, whichever tests ran before it."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what it puts in the background so, and children would inherit it: then none of
+    # the programs that the tests start could be stopped by Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FAILURE_RATE = 1e-4
 """How often a correct program may fail one statistical test, if its seed were drawn anew."""

@@ -98,7 +98,10 @@ def interrupt(args: list[str], ready: Callable[[str], bool], cwd: Path) -> Ran:
                 process.send_signal(signal.SIGINT)
                 sent = True
     os.close(master)
-    out, _ = process.communicate(timeout=TIMEOUT)
+    try:
+        out, _ = process.communicate(timeout=TIMEOUT)
+    finally:
+        process.kill()
     assert sent
     return Ran(process.returncode, out, re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen))
 

@@ -273,7 +273,10 @@ def test_workers_end_with_their_process_however_it_ends(script, blow):
     assert len(workers) == 2
     assert all(map(is_running, workers))
     os.killpg(process.pid, blow)
-    _, errors = process.communicate(timeout=20)
+    try:
+        _, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
     assert process.returncode == -blow
     assert ("KeyboardInterrupt" in errors) == (blow == signal.SIGINT)
     assert all_end(workers)
