@@ -77,6 +77,7 @@ def test_what_neighbours_are_worth_by_their_number(catalogue: Path) -> None:
     assert again.stdout == done.stdout
 
 
+@pytest.mark.slow
 def test_four_commands_take_a_table_of_ones_own_to_a_report(tmp_path: Path) -> None:
     shop = tmp_path / "shop"
     command = [sys.executable, "-W", "error", str(EXAMPLES / "own_table.py"), str(shop)]

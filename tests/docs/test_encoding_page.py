@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "encoding.md"
 
@@ -20,6 +21,7 @@ def block(kind: str, title: str) -> str:
     return found[1]
 
 
+@pytest.mark.slow
 def test_the_pages_encoder_works_like_a_built_in_one(tmp_path: Path) -> None:
     (tmp_path / "lengths.py").write_text(block("python", "lengths.py"))
     project = block("toml", "pyproject.toml")
