@@ -15,7 +15,8 @@ import pytest
 from bayesfuse.errors import MissingExtraError
 from bayesfuse.report import LabelRow, ReliabilityCurve, ReportData, render, write
 from bayesfuse.report import html as html_module
-from bayesfuse.report.html import MAX_ITEMS, summary
+from bayesfuse.report.html import MAX_ITEMS
+from bayesfuse.report.words import summary
 
 ATTACK = "<script>alert(1)</script>\"'&"
 VOID = {"meta", "br", "link", "img"}
@@ -182,21 +183,6 @@ def test_a_bare_run_makes_a_page_too(small_report_data: ReportData) -> None:
     assert "No items to show." in page.text
     assert "Read this first" not in page.text
     assert "nan" not in page.text.lower().split()
-
-
-def test_the_summary_says_only_what_is_known(report_data: ReportData) -> None:
-    assert summary(report_data) == (
-        "855 items of the val split and 21 labels; each probability is the mean over 64 posterior "
-        "draws. Macro average precision is 0.520. Probabilities are off by 0.008 on average. 41 "
-        "items are too unsure to tag without a look and are left to a person."
-    )
-    less = dataclasses.replace(
-        report_data,
-        metrics={},
-        reliability=ReliabilityCurve("all labels", [], [], []),
-        num_left_to_person=None,
-    )
-    assert summary(less).endswith("64 posterior draws.")
 
 
 def test_the_same_run_gives_the_same_page(small_report_data: ReportData) -> None:
