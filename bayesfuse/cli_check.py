@@ -22,7 +22,7 @@ from bayesfuse.config import PredictConfig
 from bayesfuse.terminal import options_of, refuse_to_overwrite
 
 
-@options_of(PredictConfig, without=("decision",))
+@options_of(PredictConfig, without=("decision", "update_old"))
 def check(
     run: RunArgument,
     catalog: CatalogArgument = None,

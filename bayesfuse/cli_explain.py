@@ -22,7 +22,7 @@ from bayesfuse.errors import ConfigError
 from bayesfuse.terminal import options_of
 
 
-@options_of(PredictConfig, without=("decision", "without"))
+@options_of(PredictConfig, without=("decision", "without", "update_old"))
 def explain(
     run: RunArgument,
     item: Annotated[str, typer.Argument(metavar="ITEM", help="Id or title of the item.")],

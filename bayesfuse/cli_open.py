@@ -72,6 +72,7 @@ def open_with(
             split=split,
             device=options.device,
             labelled=labelled,
+            update_old=options.update_old,
             running=RunningConfig.parse(running, "flags"),
             on_encoding=on_encoding,
             on_warning=warn,

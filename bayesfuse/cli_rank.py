@@ -34,7 +34,7 @@ WORDS = {
 }
 
 
-@options_of(RankConfig, without=("decision",))
+@options_of(RankConfig, without=("decision", "update_old"))
 def rank(
     run: RunArgument,
     catalog: CatalogArgument = None,

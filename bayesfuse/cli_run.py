@@ -70,6 +70,7 @@ def predict(
     metadata = {"draws": draws, "seed": seed, "elbo": opened.config.elbo}
     metadata |= {"temperature": opened.config.temperature}
     metadata |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
+    metadata |= {"update_old": options.update_old}
     with rows_progress(len(rows) * len(opened.classifier.label_names_)) as on_rows:
         count = write_predictions(tables, out, metadata, on_rows)
     how = how_drawn(opened, draws)
@@ -80,7 +81,7 @@ def predict(
         typer.echo(f"{count:,} neighbours and relations: {explain}")
 
 
-@options_of(PredictConfig, without=("decision",))
+@options_of(PredictConfig, without=("decision", "update_old"))
 def evaluate(
     run: RunArgument,
     catalog: CatalogArgument = None,
@@ -103,7 +104,7 @@ def evaluate(
     typer.echo(f"{opened.catalog.source}, {split}, {how_drawn(opened, draws)}\n{scores}")
 
 
-@options_of(PredictConfig)
+@options_of(PredictConfig, without=("update_old",))
 def report(
     run: RunArgument,
     catalog: CatalogArgument = None,

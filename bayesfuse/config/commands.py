@@ -112,6 +112,11 @@ class PredictConfig(TableConfig, RunningConfig):
         description="Modalities to hide, such as text,image, or graph for neighbours: as if they "
         "had not been observed.",
     )
+    update_old: bool = Field(
+        False,
+        description="Let items hear the new ones of CATALOG, too: the old ones, and each other. "
+        "Predictions then depend on what else is in it.",
+    )
     decision: Annotated[str, one_of("decision rule", DECISIONS)] | None = Field(
         None, description="half or f1; the run's own if not given."
     )

@@ -250,14 +250,18 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         """
         return load_run(cls, Path(path), device)
 
-    def link(self, catalog: Catalog) -> Catalog:
+    def link(self, catalog: Catalog, *, update_old: bool = False) -> Catalog:
         """Return a catalogue whose items hear those of the fit that share their people.
 
         `predict_proba` and its like do so by themselves; here are the warnings, too. Without a
         graph the catalogue comes back as it is. See `bayesfuse.estimator.links.Links.link`.
         """
         check_is_fitted(self)
-        return catalog if self.links_ is None else self.links_.link(catalog)
+        if self.links_ is not None:
+            return self.links_.link(catalog, update_old=update_old)
+        if update_old:
+            raise ConfigError("--update-old: the run has no graph (--graph none); leave it out.")
+        return catalog
 
     def _training_data(
         self, X: Any, y: Any, validation: tuple[Any, Any] | None, config: ModelConfig

@@ -180,21 +180,27 @@ class _Explainer:
     ) -> Iterator[tuple[object, ...]]:
         nodes, id_ = heard[edges], str(self.catalog.ids[row])
         order = np.lexsort((nodes, -mean[edges]))
-        others = [k for k in order.tolist() if nodes[k] < len(self.links.ids)]
-        titles = self.links.titles
+        own = len(self.links.ids) + row
+        others = [k for k in order.tolist() if nodes[k] != own]
         for rank, k in enumerate(others[: self.most]):
             node = int(nodes[k])
-            shared = self.people.shared(len(self.links.ids) + row, node)
+            shared = self.people.shared(own, node)
             yield (
                 id_,
                 "neighbour",
                 rank + 1,
-                str(self.links.ids[node]),
-                None if titles is None else titles[node],
+                *self._named(node),
                 "; ".join(f"{relation}: {name}" for relation, name in shared),
                 float(mean[edges][k]),
                 float(sd[edges][k]),
             )
+
+    def _named(self, node: int) -> tuple[str, str | None]:
+        """Return the id and the title of a node of the fit or, after these, of a new item."""
+        later = node - len(self.links.ids)
+        known = self.links if later < 0 else self.catalog
+        place = node if later < 0 else later
+        return str(known.ids[place]), None if known.titles is None else known.titles[place]
 
     def _relations(
         self, rows: NDArray[np.int64], shares: NDArray[np.float32]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from bayesfuse.config import FitConfig, ModelConfig
+from bayesfuse.data.appending import append_items
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import (
@@ -114,7 +115,7 @@ class Links:
             features, self.nodes, self.graph, fan_out=self.fan_out, seed=self.seed
         )
 
-    def link(self, catalog: Catalog) -> Catalog:
+    def link(self, catalog: Catalog, *, update_old: bool = False) -> Catalog:
         """Return a catalogue to predict, its items linked to the nodes whose people they share.
 
         An item is seen as the catalogue shows it, and hears the nodes as they were in the fit; it
@@ -123,6 +124,9 @@ class Links:
 
         Args:
             catalog: The catalogue; one that is linked already comes back as it is.
+            update_old: Let items hear the new ones of this catalogue (those whose id is not a
+                node's), too: its items, and over a further layer the nodes. What is said of an item
+                then does depend on which others are there.
 
         Returns:
             The catalogue, with `LinkedFeatures` and a warning more for each thing that the user
@@ -130,7 +134,7 @@ class Links:
         """
         if isinstance(catalog.features, LinkedFeatures):
             return catalog
-        graph, notes = self._extended(catalog)
+        graph, notes = self._extended(catalog, update_old)
         graph = self._without_own_selves(graph, catalog.ids)
         rows = len(self.ids) + np.arange(len(catalog))
         table = catalog.features
@@ -138,7 +142,7 @@ class Links:
             table = self.labels.told(table, graph.adjacency, rows)
         features = LinkedFeatures(
             table,
-            self.nodes,
+            append_items(self.nodes, table) if update_old else self.nodes,
             graph,
             rows,
             fan_out=self.fan_out,
@@ -153,7 +157,9 @@ class Links:
         assert index is not None, "the graph is of people"
         return index
 
-    def _extended(self, catalog: Catalog) -> tuple[EntityGraph, list[str]]:
+    def _extended(
+        self, catalog: Catalog, update_old: bool = False
+    ) -> tuple[EntityGraph, list[str]]:
         """Return the graph with the items of a catalogue after the nodes, and warnings."""
         relations = self.graph.relation_names
         known = {name: lists for name, lists in catalog.people.items() if name in relations}
@@ -164,7 +170,7 @@ class Links:
             if name not in relations
         ]
         if known:
-            graph = self.graph.extended(known)
+            graph = self.graph.extended(known, link_new=update_old, update_old=update_old)
             told = graph.warnings[len(self.graph.warnings) :]
             notes += [f"{catalog.source}: {warning}" for warning in told]
         else:
@@ -177,13 +183,18 @@ class Links:
         return graph, notes
 
     def _without_own_selves(self, graph: EntityGraph, ids: NDArray[np.str_]) -> EntityGraph:
-        """Return the graph without edges from new rows to the node of the same id."""
+        """Return the graph without edges from new rows to the node of the same id.
+
+        Nor has it edges to rows that are such nodes again: these are heard as nodes.
+        """
         place = {name: node for node, name in enumerate(self.ids.tolist())}
         same = np.array([place.get(name, -1) for name in ids.tolist()], dtype=np.int64)
         start = int(graph.indptr[len(self.ids)])
-        rows = graph.adjacency.rows()[start:] - len(self.ids)
+        rows = graph.adjacency.rows()
         kept = np.ones(len(graph.indices), dtype=np.bool_)
-        kept[start:] = graph.indices[start:] != same[rows]
+        kept[start:] = graph.indices[start:] != same[rows[start:] - len(self.ids)]
+        again = np.concatenate([np.zeros(len(self.ids), dtype=np.bool_), same >= 0])
+        kept &= ~again[graph.indices] | (graph.indices == rows)
         return dataclasses.replace(
             graph,
             indptr=kept_indptr(graph.indptr, kept),

@@ -183,6 +183,7 @@ def open_run(
     split: str | None,
     device: str = "auto",
     labelled: bool = False,
+    update_old: bool = False,
     running: RunningConfig | None = None,
     on_encoding: Callable[[Progress], None] | None = None,
     on_warning: Callable[[str], None] | None = None,
@@ -197,6 +198,7 @@ def open_run(
         split: `train`, `val`, `test`, or `all`; None is `all`.
         device: Where to put the model.
         labelled: Keep labelled items only.
+        update_old: See `bayesfuse.estimator.links.Links.link`.
         running: How encoders run.
         on_encoding: Called now and then while raw cells are encoded.
         on_warning: Called with each warning.
@@ -234,7 +236,8 @@ def open_run(
             on_progress=on_encoding,
         )
         catalog = apply_encoders(catalog, encoders, running=how)
-    catalog = classifier.link(dataclasses.replace(catalog, warnings=(*catalog.warnings, *notes)))
+    catalog = dataclasses.replace(catalog, warnings=(*catalog.warnings, *notes))
+    catalog = classifier.link(catalog, update_old=update_old)
     lacking = tuple(
         f'{catalog.source} has no modality "{name}": it counts as missing for every item.'
         for name in classifier.model_.network.names

@@ -65,6 +65,28 @@ def test_new_items_without_a_title_column(run: Path, bayesfuse: Bayesfuse) -> No
     assert set(why["shared"]) == {"director: d3"}
 
 
+def test_items_hear_new_ones_if_that_is_asked_for(run: Path, bayesfuse: Bayesfuse) -> None:
+    later = pd.read_csv("films.csv").head(6).assign(id=[f"n{i}" for i in range(6)], director="new")
+    later.to_csv("later.csv", index=False)
+    assert bayesfuse("predict", run, "later.csv", "-o", "kept.parquet").code == 0
+    flags = ["--update-old", "--explain", "why.csv", "-o", "updated.parquet"]
+    done = bayesfuse("predict", run, "later.csv", *flags)
+    assert done.code == 0, done.err
+    why = pd.read_csv("why.csv")
+    assert set(why.loc[why["id"] == "n0", "name"]) == {f"n{i}" for i in range(1, 6)}
+    kept, updated = (pd.read_parquet(f"{name}.parquet") for name in ("kept", "updated"))
+    assert (kept["mean"] - updated["mean"]).abs().groupby(kept["id"]).max().min() > 1e-6
+
+
+def test_without_a_graph_there_is_nothing_to_update(
+    place: Path, fitted: Path, bayesfuse: Bayesfuse
+) -> None:
+    done = bayesfuse("predict", fitted, "new.csv", "--update-old", "-o", "p.parquet")
+    assert done.code == 2
+    assert "--update-old: the run has no graph (--graph none); leave it out." in done.err
+    assert not Path("p.parquet").exists()
+
+
 def test_a_run_without_a_graph_or_an_item_that_is_not_there(
     run: Path, place: Path, fitted: Path, bayesfuse: Bayesfuse
 ) -> None:

@@ -75,7 +75,7 @@ def test_seed_draws_and_decision(place: Path, fitted: Path, bayesfuse: Bayesfuse
     assert not f1["decision"].equals(base["decision"])
     metadata = json.loads(pq.read_schema("c.parquet").metadata[b"bayesfuse"])
     about = {"elbo": "annealed", "temperature": 1.0, "class_weights": "none", "without": []}
-    assert metadata == {"draws": 9, "seed": 0, **about}
+    assert metadata == {"draws": 9, "seed": 0, **about, "update_old": False}
 
 
 def test_columns_of_other_names_and_a_modality_that_is_not_there(

@@ -19,6 +19,7 @@ from bayesfuse.config import CatalogConfig, FitConfig, ModelConfig
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import CatalogError, ConfigError, FeatureError, RunFolderError
+from bayesfuse.estimator.explanations import iter_explanations
 from bayesfuse.estimator.links import FILE, Links, check_finetuned_nodes
 from bayesfuse.estimator.workflow import Run, evaluate_run, fit_run, open_run
 from bayesfuse.graph.linked_features import LinkedFeatures
@@ -291,6 +292,80 @@ def test_an_old_item_does_not_change_by_new_ones(old, tmp_path):
     np.testing.assert_allclose(after[:, :NUM_ITEMS], before, rtol=0, atol=1e-6)
     alone = proba(opened(old, later(tmp_path / "new")))
     np.testing.assert_allclose(after[:, NUM_ITEMS:], alone, rtol=0, atol=1e-6)
+
+
+def both(folder: Path) -> Path:
+    """Write the old items and 30 new ones as one catalogue."""
+    table = pd.concat([make_table(), make_table(30, seed=9, first=1000)])
+    one, other = make_features(make_table()), make_features(make_table(30, 9, 1000), seed=9)
+    return write(folder, table, {n: np.concatenate([one[n], other[n]]) for n in one}).parent
+
+
+def test_old_items_hear_new_ones_if_that_is_asked_for(old, tmp_path):
+    folder = both(tmp_path / "both")
+    asked = read(folder)
+    classifier = FusionClassifier.load(old / "run", "cpu")
+    kept, updated = (classifier.link(asked, update_old=update) for update in (False, True))
+    features = updated.features
+    assert isinstance(features, LinkedFeatures)
+    table = pd.concat([make_table(), make_table(30, seed=9, first=1000)])
+    heard_new = np.zeros(len(table), np.bool_)
+    for item in range(len(table)):
+        row = features.rows[item]
+        heard = features.graph.indices[slice(*features.graph.indptr[row : row + 2])].tolist()
+        # an old item is heard as a node, a new one as a row after those of the old ones
+        expected = {
+            other if other < NUM_ITEMS else NUM_ITEMS + other
+            for role in ("director", "writer")
+            for other in range(len(table))
+            if other != item
+            and table[role].iloc[item]
+            and table[role].iloc[item] == table[role].iloc[other]
+        }
+        assert set(heard) - {row} == expected
+        assert len(heard) == len(set(heard))
+        heard_new[item] = any(node >= 2 * NUM_ITEMS for node in set(heard) - {row})
+    assert 0 < heard_new[:NUM_ITEMS].sum() < NUM_ITEMS
+    difference = np.abs(classifier.sample_proba(updated) - classifier.sample_proba(kept))
+    changed = difference.max(axis=(0, 2)) > 1e-6
+    assert not changed[~heard_new].any()
+    assert changed[:NUM_ITEMS][heard_new[:NUM_ITEMS]].mean() > 0.9
+
+
+def test_a_fit_on_all_items_hears_what_an_updated_one_hears(old, tmp_path):
+    folder = both(tmp_path / "both")
+    links = FusionClassifier.load(old / "run", "cpu").links_
+    updated = links.link(read(folder), update_old=True).features
+    whole = Links.of_catalog(read(folder), FitConfig.parse({**SMALL, **flags(folder)}))
+    place = np.concatenate([np.arange(NUM_ITEMS), np.arange(NUM_ITEMS), np.arange(160, 190)])
+    for item, row in enumerate(updated.rows.tolist()):
+        heard = updated.graph.indices[slice(*updated.graph.indptr[row : row + 2])]
+        assert sorted(place[heard].tolist()) == whole.graph.neighbours(item).tolist()
+
+
+def test_new_items_are_named_in_explanations(old, tmp_path):
+    folder = both(tmp_path / "both")
+    run = opened(old, folder)
+    linked = run.classifier.link(read(folder), update_old=True)
+    arguments = {"draws": 2, "seed": 0, "most": 40}
+    rows = np.arange(len(linked))
+    kept = pd.concat(
+        t.to_pandas() for t in iter_explanations(run.classifier, run.catalog, rows, **arguments)
+    )
+    found = pd.concat(
+        t.to_pandas() for t in iter_explanations(run.classifier, linked, rows, **arguments)
+    )
+    is_new = found["name"].str[1:].astype(int) >= 1000
+    assert is_new.any()
+    assert not (kept["name"].str[1:].astype(int) >= 1000).any()
+    assert (found.loc[is_new, "shared"] != "").all()
+    assert (found["id"] != found["name"]).all()
+
+
+def test_a_run_without_a_graph_has_nothing_to_update(old):
+    plain = FusionClassifier(epochs=1, hidden=2, device="cpu").fit(read(old))
+    with pytest.raises(ConfigError, match="--update-old: the run has no graph"):
+        plain.link(read(old), update_old=True)
 
 
 def test_the_features_of_a_neighbour_count_and_those_of_a_stranger_do_not(old):
