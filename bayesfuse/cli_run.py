@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -120,11 +121,13 @@ def report(
         refuse_to_overwrite(out)
     page = out or run / "report.html"  # the run's own report is made anew
     opened, options = open_with(run, catalog, split, flags, labelled=True)
+    from bayesfuse.estimator.run_folder import typed_command
     from bayesfuse.report.collect import collect
     from bayesfuse.report.html import write
 
     draws, seed = draws_and_seed(opened, options)
     found = collect(run, opened, split, draws, seed, options.decision)
+    found = replace(found, report_command=typed_command())
     try:
         page.absolute().parent.mkdir(parents=True, exist_ok=True)
         write(found, page)

@@ -299,8 +299,15 @@ def _environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: version(name) for name in PACKAGES},
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": typed_command(),
     }
+
+
+def typed_command() -> str:
+    """Return the command that this process was started with, quoted for a shell."""
+    name = Path(sys.argv[0]).name
+    program = "bayesfuse" if name in {"cli.py", "__main__.py"} else name  # of python -m
+    return shlex.join([program, *sys.argv[1:]])
 
 
 def _write_model(classifier: FusionClassifier, file: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayesfuse.config.command_line import fit_command
 from bayesfuse.data.demo import make_demo
 from bayesfuse.estimator.catalogs import DEMO
 from bayesfuse.estimator.run_folder import read_environment
@@ -70,7 +71,7 @@ def collect(
     by_count = np.argsort(-labels.sum(axis=0), kind="stable")
     return ReportData(
         title=f"{Path(catalog.source).absolute().name}: tags with honest probabilities",
-        command=str(environment.get("command", "")),
+        command=_reproducing(path, run, environment.get("catalog")),
         split=split,
         num_items=len(rows),
         num_draws=draws,
@@ -91,7 +92,17 @@ def collect(
         truth=_truth(run, found.mean) if catalog.source == DEMO else None,
         warnings=list(dict.fromkeys(notes)),
         versions=environment.get("packages", {}),
+        typed=str(environment.get("command", "")),
     )
+
+
+def _reproducing(path: Path, run: Run, source: object) -> str:
+    """Return the command that fits the run again, into a folder beside it."""
+    if not isinstance(source, str):
+        return ""
+    place = path.absolute()
+    again = f"{place.name}-again"
+    return fit_command(run.config, None if source == DEMO else source, again, place / "config.json")
 
 
 def _pooled(scores: Evaluation) -> dict[str, float]:

@@ -136,7 +136,7 @@ class ReportData:
 
     Args:
         title: The page's heading.
-        command: The exact command that reproduces the run.
+        command: The exact command that reproduces the run; empty where it was fitted on arrays.
         split: The split that was evaluated.
         num_items: How many items it has.
         num_draws: Posterior draws behind each probability.
@@ -154,6 +154,8 @@ class ReportData:
         truth: Known probabilities, for a demo catalogue.
         warnings: What the reader must know, one sentence each.
         versions: Package name to version.
+        typed: The command of the fit as it was typed.
+        report_command: The command that made this report, as it was typed.
     """
 
     title: str
@@ -175,3 +177,5 @@ class ReportData:
     truth: KnownTruth | None = None
     warnings: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    typed: str = ""
+    report_command: str = ""

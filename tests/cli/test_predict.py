@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import html
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -170,7 +173,15 @@ def test_the_report_is_one_page_in_the_run_folder(
     assert "<!-- old -->" not in page
     done = bayesfuse("report", "run", "--split", "test", "-o", "pages/test.html")
     assert (done.code, done.out) == (0, "Open pages/test.html\n")
-    assert "of the test split" in Path("pages/test.html").read_text()
+    page = Path("pages/test.html").read_text()
+    assert "of the test split" in page
+    line = re.search(r"<code>(bayesfuse fit .*)</code>", page)
+    assert line is not None
+    program, *args = shlex.split(html.unescape(line.group(1)))
+    assert (program, args[-2:]) == ("bayesfuse", ["--out", "run-again"])
+    assert bayesfuse(*args).code == 0
+    for name in ("config.json", "model.safetensors"):  # fitted again, bit for bit
+        assert Path("run-again", name).read_bytes() == (fitted / name).read_bytes()
 
 
 def test_describe_counts(place: Path, bayesfuse: Bayesfuse) -> None:

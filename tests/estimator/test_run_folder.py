@@ -30,6 +30,7 @@ from bayesfuse.estimator.run_folder import (
     read_environment,
     read_metrics,
     save_run,
+    typed_command,
 )
 
 rng = np.random.default_rng(0)
@@ -318,6 +319,19 @@ def test_a_file_is_truncated(run, name, share):
     assert str(run / name) in message
     assert "truncated" in message
     assert "Copy it again from where it was fitted, or fit again" in message
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["/opt/x/bin/bayesfuse", "fit", "my films.csv"], "bayesfuse fit 'my films.csv'"),
+        (["/opt/x/bayesfuse/cli.py", "fit"], "bayesfuse fit"),
+        (["train.py", "--fast"], "train.py --fast"),
+    ],
+)
+def test_the_typed_command_can_be_pasted(argv, told, monkeypatch):
+    monkeypatch.setattr("sys.argv", argv)
+    assert typed_command() == told
 
 
 def test_a_truncated_environment_is_only_told_where_it_is_read(run):

@@ -206,11 +206,20 @@ def test_every_warning_comes_once(path, run, data):
     assert "Half of it is missing." in found.warnings
 
 
+def test_the_run_can_be_fitted_again_from_what_is_told(data, path):
+    assert data.command == (
+        "bayesfuse fit --modalities text --hidden 6 --classifier-hidden 6 --temperature 0.5 "
+        "--annealing-epochs 1 --epochs 3 --val-draws 2 --draws 4 --device cpu "
+        "--out run-again"
+    )
+    assert data.typed == json.loads((path / "environment.json").read_text())["command"]
+
+
 def test_an_environment_that_tells_nothing(path, run, tmp_path):
     bare = Path(shutil.copytree(path, tmp_path / "run"))
     (bare / "environment.json").write_text(json.dumps({}))
     found = collect(bare, run, "val", 1, SEED)
-    assert (found.command, found.versions) == ("", {})
+    assert (found.command, found.typed, found.versions) == ("", "", {})
     assert any("temperature 0.5, not 1" in told for told in found.warnings)
 
 

@@ -125,6 +125,8 @@ def test_every_string_of_the_user_is_escaped(small_report_data: ReportData) -> N
         small_report_data,
         title=ATTACK,
         command=ATTACK,
+        typed=ATTACK,
+        report_command=ATTACK,
         split=ATTACK,
         settings={ATTACK: ATTACK, **small_report_data.settings},
         metrics={ATTACK: 1.0},
@@ -137,7 +139,7 @@ def test_every_string_of_the_user_is_escaped(small_report_data: ReportData) -> N
     )
     attacked = Page(render(data))
     assert attacked.count("script") == clean.count("script") == 0
-    assert attacked.text.count(ATTACK) >= 13
+    assert attacked.text.count(ATTACK) >= 15
     assert "<script>" not in render(data)
 
 
