@@ -31,7 +31,7 @@ try:
 except MissingExtraError as error:
     pytest.skip(str(error), allow_module_level=True)
 
-NUM_PICTURES = 500
+NUM_PICTURES = 256
 BATCH_SIZE = 64
 MOVIES = Path(__file__).parents[2] / "shared" / "data" / "movies" / "posters.parquet"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -114,7 +114,7 @@ WAYS: dict[str, Callable[[Path], Callable[[list[bytes]], Any]]] = {
 PICTURES = {"movies": movie_posters, "600x900": large_posters}
 
 
-@pytest.mark.benchmark(group=f"500 pictures, batch 64, {DEVICE}")
+@pytest.mark.benchmark(group=f"{NUM_PICTURES} pictures, batch 64, {DEVICE}")
 @pytest.mark.parametrize("pictures", PICTURES)
 @pytest.mark.parametrize("way", WAYS)
 def test_encoding(benchmark: Any, weights: Path, pictures: str, way: str) -> None:

@@ -23,7 +23,7 @@ from bayesfuse.encoders.base import Resources
 from bayesfuse.encoders.text import TransformersEncoder
 from bayesfuse.encoders.transformers_library import import_transformers, quietly
 
-NUM_TEXTS = 1000
+NUM_TEXTS = 320
 BATCH_SIZE = 64
 MOVIES = Path(__file__).parents[2] / "shared" / "data" / "movies" / "movies.parquet"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -99,7 +99,7 @@ TEXTS = {"movies": movie_plots, "demo": demo_plots}
 PRECISIONS = ["float32", "bfloat16"] if DEVICE == "cuda" else ["float32"]
 
 
-@pytest.mark.benchmark(group=f"1,000 texts, MiniLM, batch 64, {DEVICE}")
+@pytest.mark.benchmark(group=f"{NUM_TEXTS} texts, MiniLM, batch 64, {DEVICE}")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("texts", TEXTS)
 @pytest.mark.parametrize("precision", PRECISIONS)
