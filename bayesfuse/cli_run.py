@@ -20,7 +20,7 @@ from bayesfuse.cli_open import (
     open_with,
 )
 from bayesfuse.config import PredictConfig
-from bayesfuse.errors import write_error
+from bayesfuse.errors import ConfigError, unknown_option, write_error
 from bayesfuse.terminal import options_of, refuse_to_overwrite, rows_progress
 
 
@@ -87,22 +87,53 @@ def evaluate(
     run: RunArgument,
     catalog: CatalogArgument = None,
     split: SplitOption = "val",
+    intervals: Annotated[
+        bool, typer.Option("--intervals", help="Every score with its 95 % interval over items.")
+    ] = False,
+    replicates: Annotated[
+        int, typer.Option(min=1, help="Resamples of the items behind each interval.")
+    ] = 1000,
+    outliers: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Tell how well epistemic uncertainty parts these items from the run's own: "
+            "shuffled, noise, or another catalogue; may come several times."
+        ),
+    ] = None,
     as_json: JsonOption = False,
     flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
 ) -> None:
     """Score the posterior predictive on labelled items: F1, AP, NLL, Brier and calibration."""
     opened, options = open_with(run, catalog, split, flags, labelled=True)
-    from bayesfuse.estimator.workflow import evaluate_run
+    from bayesfuse.estimator.scoring import MADE, score_run
 
+    kinds = list(dict.fromkeys(outliers or ()))
+    for name in kinds:
+        if name not in MADE and not Path(name).exists():
+            told = unknown_option("kind of outliers", name, MADE)
+            raise ConfigError(f"In --outliers: {told} Nor is there a catalogue of that name.")
+    others = {
+        name: open_with(run, name, "all", flags, labelled=False)[0]
+        for name in kinds
+        if name not in MADE
+    }
     draws, seed = draws_and_seed(opened, options)
-    scores = evaluate_run(opened, draws=draws, seed=seed)
+    scored = score_run(
+        opened,
+        draws=draws,
+        seed=seed,
+        intervals=intervals,
+        replicates=replicates,
+        made=[kind for kind in kinds if kind in MADE],
+        others=others,
+    )
     if as_json:
         about = {"split": split, "draws": draws, "seed": seed, "elbo": opened.config.elbo}
         about |= {"temperature": opened.config.temperature}
         about |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
-        typer.echo(json.dumps({**about, **scores.to_dict()}))
+        typer.echo(json.dumps({**about, **scored.to_dict()}))
         return
-    typer.echo(f"{opened.catalog.source}, {split}, {how_drawn(opened, draws)}\n{scores}")
+    typer.echo(f"{opened.catalog.source}, {split}, {how_drawn(opened, draws)}\n{scored}")
 
 
 @options_of(PredictConfig, without=("update_old",))

@@ -7,16 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from bayesfuse.evaluation.intervals import score_ends
 from bayesfuse.evaluation.resampling import Bootstrap, Interval
 
 HEADLINES = {"macro_ap": "macro AP", "nll": "NLL", "ece": "ECE", "macro_f1": "macro F1"}
 """Scores of the printed table; a fuller set is in the file and in the JSON."""
-
-SIGNED = ("ece_debiased", "brier_within_bins")
-"""Scores that may be below 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +123,7 @@ class Comparison:
 
     def _ends(self, name: str, score: Bootstrap, first: Bootstrap) -> dict[str, Any]:
         """Return a score, its interval, and that of its difference to the first method's."""
-        low, high = score.ends(self.level, -np.inf if name in SIGNED else 0.0)
-        high = high if name == "nll" else np.minimum(high, 1.0)
+        low, high = score_ends(name, score, self.level)
         difference = score - first
         below, above = difference.ends(self.level)
         return {

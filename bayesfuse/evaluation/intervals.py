@@ -25,6 +25,9 @@ SHOWN = 3
 RISKS = tuple(f"risk_at_{round(100 * coverage)}" for coverage in COVERAGES)
 """Names of the risks at `COVERAGES`."""
 
+SIGNED = ("ece_debiased", "brier_within_bins")
+"""Scores that may be below 0."""
+
 
 def bootstrap_scores(
     probability: ArrayLike,
@@ -131,6 +134,21 @@ def bootstrap_scores_per_label(
     found = bootstrap(every, len(p), replicates=replicates, seed=seed, numbers_an_item=p.shape[1])
     parts = found.pop("brier_parts")
     return found | {f"brier_{name}": _column(parts, at) for at, name in enumerate(PARTS)}
+
+
+def score_ends(name: str, score: Bootstrap, level: float) -> tuple[Array, Array]:
+    """Return the ends of a score's interval, where the score can be; each of the score's shape.
+
+    Args:
+        name: The score, as `bootstrap_scores` or `bootstrap_scores_per_label` call it.
+        score: The score.
+        level: How often such an interval holds the truth, in (0, 1).
+
+    Raises:
+        UserError: If the level is not in (0, 1).
+    """
+    low, high = score.ends(level, -np.inf if name in SIGNED else 0.0)
+    return low, high if name == "nll" else np.minimum(high, 1.0)
 
 
 def _squares(p: Floats, y: Bools) -> Array:

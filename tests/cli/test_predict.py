@@ -233,3 +233,28 @@ def test_a_split_is_no_column_here(
         "column of the split is --split-column here.)\n"
     )
     assert tree(place) == before
+
+
+# ---- intervals, and items that are none of its own
+
+
+def test_evaluate_with_intervals_and_outliers(
+    place: Path, fitted: Path, bayesfuse: Bayesfuse
+) -> None:
+    flags = ["--intervals", "--replicates", "30", "--outliers", "shuffled", "--outliers", "new.csv"]
+    done = bayesfuse("evaluate", fitted, *flags, "--json")
+    assert done.code == 0, done.err
+    plain = bayesfuse("evaluate", fitted, "--json").json
+    found = done.json
+    intervals, outliers = found.pop("intervals"), found.pop("outliers")
+    assert found == plain
+    assert intervals["pooled"]["nll"]["estimate"] == pytest.approx(plain["nll"])
+    assert set(intervals["labels"]) == {one["name"] for one in plain["labels"]}
+    assert set(outliers) == {"shuffled", "new.csv"}
+    told = bayesfuse("evaluate", fitted, *flags).out
+    assert "30 resamples" in told
+    assert "more uncertain than the run's own items" in told
+    wrong = bayesfuse("evaluate", fitted, "--outliers", "shufled")
+    assert wrong.code == 2
+    assert 'Unknown kind of outliers "shufled"' in wrong.err
+    assert "Nor is there a catalogue of that name." in wrong.err
