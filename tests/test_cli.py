@@ -91,8 +91,6 @@ def test_every_setting_is_a_flag(name: str) -> None:
         assert "--finetune" not in flags
     if name in {"evaluate", "check", "explain", "rank", "report"}:  # new items have no labels
         wanted -= {"--update-old"}
-    if name == "explain":  # it reads the text and the picture themselves
-        wanted -= {"--without"}
     if name == "graph":  # it reads no modality
         left_out = {f"--{field}" for field in MODALITY_SETTINGS}
         assert not left_out & flags

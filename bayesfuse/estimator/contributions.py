@@ -92,6 +92,33 @@ def modality_contributions(
     Reference: Shapley 1953; Lundberg and Lee 2017 (SHAP) for features as players. Here a missing
     player is not averaged over but unobserved, which the model knows how to take.
     """
+    names, added = modality_draws(classifier, features, draws, seed)
+    return [
+        Contributions.of_draws(names, classifier.label_names_, added[:, :, item])
+        for item in range(len(features))
+    ]
+
+
+def modality_draws(
+    classifier: FusionClassifier,
+    features: FeatureTable,
+    draws: int | None = None,
+    seed: int | None = None,
+) -> tuple[tuple[str, ...], Array]:
+    """Return the modalities, and what each adds under each draw (see `modality_contributions`).
+
+    Args:
+        classifier: A fitted classifier.
+        features: The items, linked if the classifier has a graph.
+        draws: Posterior draws; the classifier's if None.
+        seed: Their seed; the classifier's if None.
+
+    Returns:
+        Names, and Shapley values of the log-odds, `modalities x draws x items x labels`.
+
+    Raises:
+        ConfigError: If there are too many modalities for all coalitions to be looked at.
+    """
     known = set(classifier.model_.network.standardise.widths) | {"graph"}
     names = [name for name in hideable(features) if name in known]
     if len(names) > MAX_PLAYERS:
@@ -103,11 +130,7 @@ def modality_contributions(
     for members in coalitions(len(names)):
         hidden = [name for name, there in zip(names, members, strict=True) if not there]
         values.append(log_odds(classifier, hide(features, hidden), draws, seed))
-    added = shapley_values(np.stack(values))  # modalities x draws x items x labels
-    return [
-        Contributions.of_draws(names, classifier.label_names_, added[:, :, item])
-        for item in range(len(features))
-    ]
+    return tuple(names), shapley_values(np.stack(values))
 
 
 def part_contributions(

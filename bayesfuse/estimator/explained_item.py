@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesfuse.data.aligned import aligned
-from bayesfuse.data.batches import Batches
 from bayesfuse.encoders.base import Cell, Encoder
 from bayesfuse.encoders.occlusion import Parts, picture_parts, text_parts
 from bayesfuse.encoders.pictures import UnreadableError
@@ -22,10 +21,10 @@ from bayesfuse.estimator.contributions import (
     part_contributions,
 )
 from bayesfuse.estimator.explanations import iter_explanations
-from bayesfuse.estimator.model import choose_device, choose_precision
+from bayesfuse.estimator.gate_means import iter_gates
 from bayesfuse.estimator.workflow import Run
-from bayesfuse.graph.linked_features import LinkedFeatures
-from bayesfuse.models.gates import gate_draws, gated_modalities
+from bayesfuse.graph.hiding import GRAPH
+from bayesfuse.models.gates import gated_modalities
 
 NUM_LABELS = 3
 """How many labels are explained if none is named: those of the highest probability."""
@@ -153,7 +152,7 @@ def explain_item(
     (added,) = modality_contributions(classifier, features, draws, seed)
     parts, notes = {}, []
     for modality, encoder in encoders.items():
-        if not _looked_into(encoder, wanted):
+        if not _looked_into(encoder, wanted) or modality in run.without:
             continue
         cell = catalog.raw[modality][row] if modality in catalog.raw else None
         if cell is None:
@@ -167,7 +166,7 @@ def explain_item(
         given = (modality, encoder, cast(Cell, cell), pieces, draws, seed)
         parts[modality] = _only(part_contributions(classifier, features, *given), columns)
     neighbours: list[Mapping[str, Any]] = []
-    if classifier.links_ is not None and wanted.neighbours > 0:
+    if classifier.links_ is not None and wanted.neighbours > 0 and GRAPH not in run.without:
         only = np.array([row])
         most = wanted.neighbours
         for table in iter_explanations(
@@ -233,21 +232,11 @@ def _only(found: Contributions, columns: Sequence[int]) -> Contributions:
 
 def _gates(run: Run, row: int, draws: int, seed: int) -> dict[str, tuple[float, float]]:
     """Return mean and spread of each modality's gate; nothing of a fusion without gates."""
-    classifier = run.classifier
-    network, config = classifier.model_.network, classifier.config()
-    names = gated_modalities(network)
-    if not names:
-        return {}
-    device = choose_device(config.device)
-    features = classifier._table(run.catalog.features.take([row]))
-    assert config.graph == "none" or isinstance(features, LinkedFeatures)
-    batch = Batches(features, None, device).read(slice(None))
-    predictive = classifier.model_.predictive(seed, choose_precision(config, device))
-    weights = [predictive.weights(draw) for draw in range(draws)]
-    network.eval()
-    found = gate_draws(network, weights, batch.inputs, batch.observed, batch.blocks)[:, 0]
-    mean, sd = found.mean(dim=0).tolist(), found.std(dim=0, correction=0).tolist()
-    return dict(zip(names, zip(mean, sd, strict=True), strict=True))
+    names = gated_modalities(run.classifier.model_.network)
+    for chunk in iter_gates(run.classifier, run.catalog.features.take([row]), draws, seed):
+        mean, sd = chunk[:, 0].mean(axis=0).tolist(), chunk[:, 0].std(axis=0).tolist()
+        return dict(zip(names, zip(mean, sd, strict=True), strict=True))
+    return {}
 
 
 def _added(found: Contributions, part: int, column: int) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bayesfuse.errors import ConfigError, write_error
+from bayesfuse.errors import ConfigError
 from bayesfuse.graph.statistics import DegreeBin
+from bayesfuse.report.figure_file import write_figure
 from bayesfuse.report.svg import canvas
 
 _INK, _MUTED, _GRID, _BARS = "#1b1f27", "#59616f", "#dfe3ea", "#1f5fa8"
@@ -36,7 +37,6 @@ def write_degrees(bins: Sequence[DegreeBin], path: Path) -> None:
     """
     check_png(path)
     names = [f"{b.low:,}" if b.low == b.high else f"{b.low:,}–{b.high:,}" for b in bins]
-    partial = path.with_name(f".{path.name}.partial")
     with canvas(max(4.0, 0.75 * len(bins) + 0.8), 3.0) as figure:
         axes = figure.subplots()
         drawn = axes.bar(range(len(bins)), [b.count for b in bins], color=_BARS, width=0.8)
@@ -49,13 +49,4 @@ def write_degrees(bins: Sequence[DegreeBin], path: Path) -> None:
         axes.spines[["left", "bottom"]].set_color(_MUTED)
         axes.set_xlabel("neighbours", color=_INK)
         axes.set_ylabel("items", color=_INK)
-        try:
-            path.absolute().parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(
-                partial, format="png", dpi=150, facecolor="white", metadata={"Software": None}
-            )
-            partial.replace(path)
-        except OSError as error:
-            raise write_error(path, error, "Make room or choose another --histogram.") from error
-        finally:
-            partial.unlink(missing_ok=True)
+        write_figure(figure, path, "--histogram")

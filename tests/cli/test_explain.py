@@ -146,3 +146,47 @@ def test_without_a_graph_there_are_no_neighbours(
     assert done.code == 0, done.err
     assert done.json["neighbours"] == []
     assert len(done.json["labels"]) == 3
+
+
+def test_what_is_hidden_is_not_looked_into(run: Path, bayesfuse: Bayesfuse) -> None:
+    flags = ["films.csv", "--without", "text,graph", "--regions", "2x2"]
+    done = bayesfuse("explain", run, "f6", *flags, "--json")
+    assert done.code == 0, done.err
+    assert set(done.json["parts"]) == {"image"}
+    assert done.json["neighbours"] == []
+    (first, *_) = done.json["modalities"].values()
+    added = {part["part"]: part["mean"] for part in first}
+    assert added["text"] == 0
+    assert added["image"] != 0
+
+
+# ---- what tells each label
+
+
+def test_what_tells_each_label_of_a_catalogue(run: Path, bayesfuse: Bayesfuse) -> None:
+    flags = ["films.csv", "--by-label", "--split", "val", "--label", "Horror"]
+    done = bayesfuse("explain", run, *flags, "--figure", "labels.svg")
+    assert done.code == 0, done.err
+    assert done.out.startswith("films.csv, val, 4 posterior draws")
+    assert "mean gate of each modality" in done.out
+    assert "Horror" in Path("labels.svg").read_text()
+    again = bayesfuse("explain", run, *flags, "--figure", "labels.svg")
+    assert (again.code, again.out) == (2, "")
+    assert "labels.svg exists already" in again.err
+    found = bayesfuse("explain", run, *flags, "--json").json["labels"]
+    assert list(found) == ["Horror"]
+    films = pd.read_csv("films.csv")
+    having = films[(films["part"] == "val") & films["genres"].str.contains("Horror", na=False)]
+    assert found["Horror"]["items"] == len(having) > 0
+
+
+def test_an_item_or_labels_but_not_neither_nor_both(run: Path, bayesfuse: Bayesfuse) -> None:
+    done = bayesfuse("explain", run)
+    assert (done.code, done.out) == (2, "")
+    assert "Expected an ITEM to explain, by id or title, or --by-label." in done.err
+    done = bayesfuse("explain", run, "f6", "films.csv", "--by-label")
+    assert done.code == 2
+    assert "--by-label explains no single item" in done.err
+    done = bayesfuse("explain", run, "f6", "films.csv", "--figure", "labels.png")
+    assert done.code == 2
+    assert "Expected --by-label" in done.err
