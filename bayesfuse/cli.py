@@ -12,6 +12,7 @@ import typer
 from bayesfuse.cli_check import check
 from bayesfuse.cli_compare import compare
 from bayesfuse.cli_data import data_app
+from bayesfuse.cli_decide import decide
 from bayesfuse.cli_explain import explain
 from bayesfuse.cli_graph import graph
 from bayesfuse.cli_open import temperature_and_weights
@@ -138,7 +139,7 @@ def encode(
     typer.echo(json.dumps(done.to_dict()) if as_json else str(done))
 
 
-for verb in (predict, evaluate, check, rank, explain, report, compare, graph):
+for verb in (predict, evaluate, decide, check, rank, explain, report, compare, graph):
     app.command()(verb)
 
 

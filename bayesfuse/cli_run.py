@@ -53,11 +53,13 @@ def predict(
     opened, options = open_with(run, catalog, split, flags, labelled=False)
     from bayesfuse.estimator.explanations import check_explainable, write_explanations
     from bayesfuse.estimator.predictions import iter_predictions, write_predictions
+    from bayesfuse.estimator.rules import rule_of
     from bayesfuse.estimator.selecting import select_items
 
     if explain is not None:
         check_explainable(opened.classifier, opened.catalog)
     opened = select_items(opened, item) if item else opened
+    rule = rule_of(opened.classifier, options.decision)
     rows = opened.rows
     draws, seed = draws_and_seed(opened, options)
     tables = iter_predictions(
@@ -71,18 +73,19 @@ def predict(
     metadata = {"draws": draws, "seed": seed, "elbo": opened.config.elbo}
     metadata |= {"temperature": opened.config.temperature}
     metadata |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
-    metadata |= {"update_old": options.update_old}
+    metadata |= {"update_old": options.update_old, "decision": rule.to_dict()}
     with rows_progress(len(rows) * len(opened.classifier.label_names_)) as on_rows:
         count = write_predictions(tables, out, metadata, on_rows)
     how = how_drawn(opened, draws)
-    typer.echo(f"{len(rows):,} items, {count:,} rows, {how}: {out}")
+    by = f", tags decided by {rule.goal}" if rule is opened.classifier.rule_ else ""
+    typer.echo(f"{len(rows):,} items, {count:,} rows, {how}{by}: {out}")
     if explain is not None:
         most = explain_neighbours
         count = write_explanations(opened, explain, metadata, draws=draws, seed=seed, most=most)
         typer.echo(f"{count:,} neighbours and relations: {explain}")
 
 
-@options_of(PredictConfig, without=("decision", "update_old"))
+@options_of(PredictConfig, without=("update_old",))
 def evaluate(
     run: RunArgument,
     catalog: CatalogArgument = None,
@@ -103,8 +106,13 @@ def evaluate(
     as_json: JsonOption = False,
     flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
 ) -> None:
-    """Score the posterior predictive on labelled items: F1, AP, NLL, Brier and calibration."""
+    """Score the posterior predictive on labelled items: F1, AP, NLL, Brier and calibration.
+
+    With --decision, also what the tags of that rule achieve.
+    """
     opened, options = open_with(run, catalog, split, flags, labelled=True)
+    from bayesfuse.estimator.deciding import achieved_by
+    from bayesfuse.estimator.rules import rule_of
     from bayesfuse.estimator.scoring import MADE, score_run
 
     kinds = list(dict.fromkeys(outliers or ()))
@@ -117,6 +125,7 @@ def evaluate(
         for name in kinds
         if name not in MADE
     }
+    rule = None if options.decision is None else rule_of(opened.classifier, options.decision)
     draws, seed = draws_and_seed(opened, options)
     scored = score_run(
         opened,
@@ -127,13 +136,18 @@ def evaluate(
         made=[kind for kind in kinds if kind in MADE],
         others=others,
     )
+    tags = None if rule is None else achieved_by(rule, opened, draws=draws, seed=seed)
     if as_json:
         about = {"split": split, "draws": draws, "seed": seed, "elbo": opened.config.elbo}
         about |= {"temperature": opened.config.temperature}
         about |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
+        if rule is not None and tags is not None:
+            about |= {"decision": rule.to_dict(), "achieved": tags.to_dict()}
         typer.echo(json.dumps({**about, **scored.to_dict()}))
         return
     typer.echo(f"{opened.catalog.source}, {split}, {how_drawn(opened, draws)}\n{scored}")
+    if rule is not None:
+        typer.echo(f"\ntags decided by {rule.goal}\n\n{tags}")
 
 
 @options_of(PredictConfig, without=("update_old",))

@@ -16,6 +16,7 @@ from bayesfuse.cli import app
 from bayesfuse.config import (
     MODALITY_SETTINGS,
     CatalogConfig,
+    DecideConfig,
     EncodeConfig,
     FinetuneConfig,
     FitConfig,
@@ -33,6 +34,7 @@ COMMANDS = {
     "encode": EncodeConfig,
     "predict": PredictConfig,
     "evaluate": PredictConfig,
+    "decide": DecideConfig,
     "check": PredictConfig,
     "explain": PredictConfig,
     "rank": RankConfig,
@@ -84,19 +86,19 @@ def test_every_setting_is_a_flag(name: str) -> None:
     wanted = {f"--{field.replace('_', '-')}" for field in config.model_fields}
     if name == "encode":  # its folder is --out
         wanted -= {"--encoded"}
-    if name in {"evaluate", "check", "explain", "rank"}:  # of no account there
+    if name in {"decide", "check", "explain", "rank"}:  # of no account there
         wanted -= {"--decision"}
     if name == "compare":  # it tags nothing, and its methods share frozen features
         wanted -= {"--decision", *(f"--{n.replace('_', '-')}" for n in FinetuneConfig.model_fields)}
         assert "--finetune" not in flags
-    if name in {"evaluate", "check", "explain", "rank", "report"}:  # new items have no labels
+    if name in {"evaluate", "decide", "check", "explain", "rank", "report"}:  # no new items
         wanted -= {"--update-old"}
     if name == "graph":  # it reads no modality
         left_out = {f"--{field}" for field in MODALITY_SETTINGS}
         assert not left_out & flags
         wanted -= left_out
     assert wanted <= flags
-    assert ("--decision" in flags) == (name in {"fit", "predict", "report"})
+    assert ("--decision" in flags) == (name in {"fit", "predict", "evaluate", "report"})
 
 
 def test_the_contract_of_fit() -> None:
@@ -133,7 +135,7 @@ def test_no_command_shows_help(args: list[str]) -> None:
         (["fit", "--elbo"], "--elbo"),
         (["predict"], "RUN"),
         (["predict", "run", "--elbo", "trace"], "--elbo"),
-        (["evaluate", "run", "--decision", "f1"], "--decision"),
+        (["check", "run", "--decision", "f1"], "--decision"),
         (["data", "demo"], "OUT"),
         (["data", "demo", "out", "--num-items", "many"], "--num-items"),
         (["data", "describe"], "CATALOG"),

@@ -27,6 +27,7 @@ EXTRAS = {
     "xarray": "report",
     "matplotlib": "report",
     "jinja2": "report",
+    "mapie": "decisions",
 }
 """Every optional package and the extra that brings it."""
 
@@ -61,7 +62,7 @@ def test_the_table_names_every_optional_package() -> None:
     declared: dict[str, str] = {}
     for line in importlib.metadata.requires("bayesfuse") or []:
         requirement = Requirement(line)
-        for extra in ("text", "image", "hdf5", "pyg", "dgl", "report"):
+        for extra in ("text", "image", "hdf5", "pyg", "dgl", "report", "decisions"):
             if f'extra == "{extra}"' in str(requirement.marker):
                 declared.setdefault(requirement.name.replace("-", "_"), extra)
     assert declared == EXTRAS

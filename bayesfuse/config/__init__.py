@@ -9,11 +9,13 @@ from bayesfuse.config.catalog import MODALITY_SETTINGS, CatalogConfig, TableConf
 from bayesfuse.config.commands import (
     GRAPH_MODELS,
     PRESETS,
+    RUN_DECISIONS,
     EncodeConfig,
     FitConfig,
     GraphCommandConfig,
     PredictConfig,
 )
+from bayesfuse.config.deciding import GOALS, SCOPES, DecideConfig
 from bayesfuse.config.encoding import (
     ENCODER_PRECISIONS,
     LONG_TEXTS,
@@ -57,6 +59,7 @@ __all__ = [
     "ELBOS",
     "ENCODER_PRECISIONS",
     "FUSIONS",
+    "GOALS",
     "GRAPHS",
     "GRAPH_BACKENDS",
     "GRAPH_MODELS",
@@ -71,11 +74,14 @@ __all__ = [
     "PRESETS",
     "PRIORS",
     "RANKINGS",
+    "RUN_DECISIONS",
     "SCHEDULES",
+    "SCOPES",
     "SELF_LOOPS",
     "SPLITS",
     "CatalogConfig",
     "Config",
+    "DecideConfig",
     "EncodeConfig",
     "EncoderConfig",
     "FinetuneConfig",

@@ -54,6 +54,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 `mm-gatbt`: Seo et al. 2022 and their published code, without posterior; batches of 12 of which 6
 make a step are batches of 72 here."""
 
+RUN_DECISIONS = ("decided", *DECISIONS)
+"""Decision rules of a run: those of a fit, and what `bayesfuse decide` chose."""
+
 GRAPH_MODELS = ("gat", "mm-gatbt")
 """Models that are nothing without a graph."""
 
@@ -117,8 +120,10 @@ class PredictConfig(TableConfig, RunningConfig):
         description="Let items hear the new ones of CATALOG, too: the old ones, and each other. "
         "Predictions then depend on what else is in it.",
     )
-    decision: Annotated[str, one_of("decision rule", DECISIONS)] | None = Field(
-        None, description="half or f1; the run's own if not given."
+    decision: Annotated[str, one_of("decision rule", RUN_DECISIONS)] | None = Field(
+        None,
+        description="half, f1, or decided: what bayesfuse decide chose; if left out, that if there "
+        "is one, or else the fit's own.",
     )
 
 

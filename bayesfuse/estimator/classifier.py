@@ -33,10 +33,12 @@ from bayesfuse.estimator.model import (
 from bayesfuse.estimator.parameters import ModelParameters
 from bayesfuse.estimator.pretraining import pretrained_gat
 from bayesfuse.estimator.relations import check_relations, relations_that_count
+from bayesfuse.estimator.rules import rule_of
 from bayesfuse.estimator.run_folder import load_run, save_run
 from bayesfuse.estimator.training_data import catalog_data, hold_out
 from bayesfuse.estimator.validating import Validator
-from bayesfuse.evaluation.thresholds import best_thresholds, decide
+from bayesfuse.evaluation.decisions import DecisionRule
+from bayesfuse.evaluation.thresholds import best_thresholds
 from bayesfuse.evaluation.uncertainty import Predictive, summarise
 from bayesfuse.graph.linked_features import LinkedFeatures
 from bayesfuse.inference.class_weights import ClassWeights
@@ -65,6 +67,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         result_: Which epoch was kept, and why training ended.
         thresholds_: Thresholds that maximise F1 a label on the validation items, `labels`; 0.5
             where there were none.
+        rule_: What `bayesfuse decide` chose for a run folder; None if nothing.
         label_counts_: Training items with each label, `labels`.
         links_: Whom items hear (`bayesfuse.estimator.links.Links`); None without a graph of people.
         n_features_in_: Columns of X, if X was an array.
@@ -154,6 +157,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         self.history_ = self.result_.history
         self.n_iter_ = len(self.history_)
         self.thresholds_ = np.full(len(self.label_names_), 0.5)
+        self.rule_: DecisionRule | None = None
         if validator is not None and data.val_labels is not None:
             probability = validator.probability(config.draws)
             self.thresholds_ = best_thresholds(probability, data.val_labels)
@@ -220,13 +224,12 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the tags: an indicator matrix, `items x labels`; classes for a binary target."""
-        probability = self.predict_proba(X)
+        probability, binary = self.predict_proba(X), self.binary_classes_ is not None
+        tags = rule_of(self)(probability[:, 1:] if binary else probability).astype(np.int64)
         if self.binary_classes_ is not None:
-            cut = self.thresholds_[0] if self.decision == "f1" else 0.5
-            chosen: NDArray[Any] = self.binary_classes_[(probability[:, 1] > cut).astype(int)]
+            chosen: NDArray[Any] = self.binary_classes_[tags[:, 0]]
             return chosen
-        cuts = self.thresholds_ if self.decision == "f1" else 0.5
-        return decide(probability, cuts).astype(np.int64)
+        return tags
 
     def save(self, path: str | Path) -> Path:
         """Write the run folder: JSON and safetensors, never a pickle.
@@ -271,7 +274,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
                 raise FeatureError(
                     "A Catalog holds its labels and splits; leave y and validation out."
                 )
-            self._refuse_modalities()
+            inputs.refuse_modalities(self.modalities)
             self._set_labels(Labels(X.labels, X.label_names))
             if config.graph != "none" and X.features.names:
                 self.links_ = Links.of_catalog(X, config)
@@ -279,7 +282,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             return catalog_data(X)
         table: FeatureTable
         if inputs.is_table(X):
-            self._refuse_modalities()
+            inputs.refuse_modalities(self.modalities)
             table = inputs.as_table(X)
         else:
             if y is None:
@@ -294,14 +297,6 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             val = self._matched(validation[0], table.widths)
             return TrainingData(table, labels.matrix, val, known.matrix)
         return hold_out(table, labels.matrix, config.validation_fraction, config.seed)
-
-    def _refuse_modalities(self) -> None:
-        """Raise if `modalities` is set though X names its own."""
-        if self.modalities is not None:
-            raise ConfigError(
-                f"`modalities` says which columns of one array are whose, got "
-                f"{', '.join(self.modalities)}; X names its modalities itself. Leave it at None."
-            )
 
     def _set_labels(self, labels: Labels) -> None:
         self.label_names_ = labels.names

@@ -190,6 +190,19 @@ def as_columns(modalities: Mapping[str, Columns] | None, num_features: int) -> d
     return found
 
 
+def refuse_modalities(modalities: Mapping[str, Columns] | None) -> None:
+    """Raise if columns are said to be a modality's though X names its modalities itself.
+
+    Raises:
+        ConfigError: If `modalities` is not None.
+    """
+    if modalities is not None:
+        raise ConfigError(
+            f"`modalities` says which columns of one array are whose, got "
+            f"{', '.join(modalities)}; X names its modalities itself. Leave it at None."
+        )
+
+
 def split_columns(X: NDArray[Any], columns: Mapping[str, list[int]]) -> FeatureTable:
     """Return the feature table of a 2-D array whose columns belong to modalities."""
     return FeatureTable.from_arrays({name: X[:, numbers] for name, numbers in columns.items()})

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from bayesfuse.estimator.rules import rule_of
 from bayesfuse.estimator.table_file import write_tables
-from bayesfuse.evaluation.thresholds import decide
+from bayesfuse.evaluation.decisions import DecisionRule
 from bayesfuse.evaluation.uncertainty import Predictive, summarise
 
 if TYPE_CHECKING:
@@ -49,21 +50,20 @@ def iter_predictions(
         ids: Their ids, `items`.
         draws: Posterior draws; the classifier's if None.
         seed: Seed of the draws; the classifier's if None.
-        decision: `"half"` or `"f1"`; the classifier's if None.
+        decision: By which rule items are tagged; see `bayesfuse.estimator.rules.rule_of`.
     """
     names = np.array(classifier.label_names_)
-    rule = decision or classifier.decision
-    cuts = classifier.thresholds_ if rule == "f1" else np.full(len(names), 0.5)
+    rule = rule_of(classifier, decision)
     start = 0
     for chunk in classifier.iter_proba(X, draws, seed):
         found = summarise(chunk)
         stop = start + chunk.shape[1]
-        yield _table(found, ids[start:stop], names, cuts)
+        yield _table(found, ids[start:stop], names, rule)
         start = stop
 
 
 def _table(
-    found: Predictive, ids: NDArray[np.str_], names: NDArray[np.str_], cuts: NDArray[np.float64]
+    found: Predictive, ids: NDArray[np.str_], names: NDArray[np.str_], rule: DecisionRule
 ) -> pa.Table:
     columns = {
         "id": np.repeat(ids, len(names)),
@@ -73,7 +73,7 @@ def _table(
         "q05": found.quantiles[0.05].ravel(),
         "q95": found.quantiles[0.95].ravel(),
         "mutual_information": found.epistemic.ravel(),
-        "decision": decide(found.mean, cuts).ravel(),
+        "decision": rule(found.mean).ravel(),
     }
     arrays = [pa.array(columns[field.name]).cast(field.type) for field in SCHEMA]
     return pa.Table.from_arrays(arrays, schema=SCHEMA)

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from bayesfuse.config.command_line import fit_command
 from bayesfuse.data.demo import make_demo
 from bayesfuse.estimator.catalogs import DEMO
+from bayesfuse.estimator.rules import rule_of
 from bayesfuse.estimator.run_folder import read_environment
 from bayesfuse.estimator.training_warnings import training_warnings
 from bayesfuse.estimator.workflow import Run, known_labels
 from bayesfuse.evaluation import calibration
 from bayesfuse.evaluation.evaluate import Evaluation, evaluate
-from bayesfuse.evaluation.thresholds import decide
 from bayesfuse.evaluation.uncertainty import Predictive, summarise
 from bayesfuse.report.data import (
     ItemRow,
@@ -48,7 +48,7 @@ def collect(
         split: What the rows are called.
         draws: Posterior draws.
         seed: Their seed.
-        decision: `"half"` or `"f1"`; the run's own if None.
+        decision: See `bayesfuse.estimator.rules.rule_of`.
 
     Returns:
         The report's data; the most uncertain items first, the commonest labels first.
@@ -64,8 +64,7 @@ def collect(
     num_left = round(LEFT_SHARE * len(rows))
     order = np.argsort(-total, kind="stable")
     names = np.array(classifier.label_names_)
-    cuts = classifier.thresholds_ if (decision or run.config.decision) == "f1" else 0.5
-    decisions = decide(found.mean, cuts)
+    decisions = rule_of(classifier, decision)(found.mean)
     environment = read_environment(path)
     notes = [*environment.get("warnings", []), *catalog.warnings, *training_warnings(classifier)]
     by_count = np.argsort(-labels.sum(axis=0), kind="stable")

@@ -78,6 +78,7 @@ def test_seed_draws_and_decision(place: Path, fitted: Path, bayesfuse: Bayesfuse
     assert not f1["decision"].equals(base["decision"])
     metadata = json.loads(pq.read_schema("c.parquet").metadata[b"bayesfuse"])
     about = {"elbo": "annealed", "temperature": 1.0, "class_weights": "none", "without": []}
+    assert metadata.pop("decision")["goal"] == "half"
     assert metadata == {"draws": 9, "seed": 0, **about, "update_old": False}
 
 

@@ -20,6 +20,7 @@ from scipy import sparse
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError, FeatureError
+from bayesfuse.estimator import inputs
 from bayesfuse.estimator.classifier import FusionClassifier
 from bayesfuse.estimator.inputs import (
     as_columns,
@@ -322,3 +323,9 @@ def test_a_catalogue_with_features_in_any_file_reads_and_fits(
     train, val = ({name: x[part] for name, x in X.items()} for part in (slice(45), slice(45, None)))
     fitted = classifier().fit(train, LABELS[:45], validation=(val, LABELS[45:]))
     np.testing.assert_array_equal(fitted.predict_proba(X), whole)
+
+
+def test_columns_are_of_no_use_where_modalities_have_names():
+    inputs.refuse_modalities(None)
+    with pytest.raises(ConfigError, match="got text, image; X names its modalities itself"):
+        inputs.refuse_modalities({"text": slice(0, 2), "image": slice(2, 4)})
