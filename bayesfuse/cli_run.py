@@ -159,6 +159,14 @@ def report(
         Path | None,
         typer.Option("--out", "-o", help="HTML file; report.html in the run folder if left out."),
     ] = None,
+    items: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How many of the most uncertain items are listed; all if left out, a thousand a "
+            "page.",
+        ),
+    ] = None,
     flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
 ) -> None:
     """Write one self-contained HTML page: what was fitted, how good, how sure, what to check."""
@@ -169,9 +177,14 @@ def report(
     from bayesfuse.estimator.run_folder import typed_command
     from bayesfuse.report.collect import collect
     from bayesfuse.report.html import write
+    from bayesfuse.report.pages import num_pages, page_path
 
+    listed = len(opened.rows) if items is None else min(items, len(opened.rows))
+    further = [page_path(page, number) for number in range(2, num_pages(listed) + 1)]
+    for path in further if out is not None else ():
+        refuse_to_overwrite(path)
     draws, seed = draws_and_seed(opened, options)
-    found = collect(run, opened, split, draws, seed, options.decision)
+    found = collect(run, opened, split, draws, seed, options.decision, items)
     found = replace(found, report_command=typed_command())
     try:
         page.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -179,3 +192,6 @@ def report(
     except OSError as error:
         raise write_error(page, error, "Make room or choose another --out.") from error
     typer.echo(f"Open {page}")
+    if further:
+        names = " to ".join(dict.fromkeys([further[0].name, further[-1].name]))
+        typer.echo(f"{listed:,} items: further pages beside it, {names}")

@@ -17,28 +17,22 @@ from bayesfuse.estimator.training_warnings import training_warnings
 from bayesfuse.estimator.workflow import Run, known_labels
 from bayesfuse.evaluation import calibration
 from bayesfuse.evaluation.evaluate import Evaluation, evaluate
-from bayesfuse.evaluation.uncertainty import Predictive, summarise
-from bayesfuse.report.data import (
-    ItemRow,
-    KnownTruth,
-    LabelRow,
-    ReliabilityCurve,
-    ReportData,
-    TagRow,
-)
-
-NUM_ITEMS = 50
-"""How many of the most uncertain items the table shows."""
-
-SHOWN = 0.05
-"""Tags whose 95 % quantile is below this are not worth a line."""
+from bayesfuse.evaluation.uncertainty import summarise
+from bayesfuse.report.collect_items import epistemic_shares, gather_items
+from bayesfuse.report.data import KnownTruth, LabelRow, ReliabilityCurve, ReportData
 
 LEFT_SHARE = 0.1
 """The share of the items, the most uncertain ones, that is left to a person."""
 
 
 def collect(
-    path: Path, run: Run, split: str, draws: int, seed: int, decision: str | None = None
+    path: Path,
+    run: Run,
+    split: str,
+    draws: int,
+    seed: int,
+    decision: str | None = None,
+    num_items: int | None = None,
 ) -> ReportData:
     """Evaluate a run on its rows and gather everything that a report shows.
 
@@ -49,22 +43,20 @@ def collect(
         draws: Posterior draws.
         seed: Their seed.
         decision: See `bayesfuse.estimator.rules.rule_of`.
+        num_items: How many of the most uncertain items the table has; all if None.
 
     Returns:
         The report's data; the most uncertain items first, the commonest labels first.
     """
     classifier, catalog, rows = run.classifier, run.catalog, run.rows
     labels = known_labels(classifier, catalog)[rows]
-    found = summarise(classifier.sample_proba(catalog.features.take(rows), draws, seed))
+    drawn = classifier.sample_proba(catalog.features.take(rows), draws, seed)
+    found = summarise(drawn)
     scores = evaluate(found.mean, labels, classifier.label_names_, classifier.thresholds_)
-    total = found.total.sum(axis=1)
-    shares = np.divide(
-        found.epistemic.sum(axis=1), total, out=np.zeros_like(total), where=total > 0
-    )
     num_left = round(LEFT_SHARE * len(rows))
-    order = np.argsort(-total, kind="stable")
     names = np.array(classifier.label_names_)
     decisions = rule_of(classifier, decision)(found.mean)
+    shown = gather_items(run, drawn, found, labels, decisions, num_left, num_items)
     environment = read_environment(path)
     notes = [*environment.get("warnings", []), *catalog.warnings, *training_warnings(classifier)]
     by_count = np.argsort(-labels.sum(axis=0), kind="stable")
@@ -80,11 +72,8 @@ def collect(
         labels=[_label_row(scores, c) for c in by_count],
         reliability=_curve("all labels", found.mean, labels),
         label_reliability=[_curve(names[c], found.mean[:, [c]], labels[:, [c]]) for c in by_count],
-        items=[
-            _item(run, found, decisions, labels, int(i), float(shares[i]), rank < num_left)
-            for rank, i in enumerate(order[:NUM_ITEMS])
-        ],
-        epistemic_shares=shares.tolist(),
+        items=shown.items,
+        epistemic_shares=epistemic_shares(found).tolist(),
         best_epoch=classifier.result_.best_epoch,
         num_left_to_person=num_left,
         temperature=run.config.temperature,
@@ -92,6 +81,9 @@ def collect(
         warnings=list(dict.fromkeys(notes)),
         versions=environment.get("packages", {}),
         typed=str(environment.get("command", "")),
+        surprises=shown.surprises,
+        rankings=shown.rankings,
+        num_unreadable=shown.num_unreadable,
     )
 
 
@@ -147,39 +139,6 @@ def _curve(
         observed=curve.observed_rate[used].tolist(),
         count=curve.count[used].tolist(),
         ece=float(curve.error),
-    )
-
-
-def _item(
-    run: Run,
-    found: Predictive,
-    decisions: NDArray[np.bool_],
-    labels: NDArray[np.float32],
-    i: int,
-    share: float,
-    left: bool,
-) -> ItemRow:
-    row = run.rows[i]
-    tags = [
-        TagRow(
-            label=str(name),
-            mean=float(found.mean[i, c]),
-            q05=float(found.quantiles[0.05][i, c]),
-            q95=float(found.quantiles[0.95][i, c]),
-            decision=bool(decisions[i, c]),
-            truth=bool(labels[i, c]),
-        )
-        for c, name in enumerate(run.classifier.label_names_)
-        if found.quantiles[0.95][i, c] >= SHOWN
-    ]
-    titles = run.catalog.titles
-    return ItemRow(
-        id=str(run.catalog.ids[row]),
-        title=None if titles is None else titles[row],
-        tags=sorted(tags, key=lambda tag: -tag.mean),
-        uncertainty=float(found.total[i].sum()),
-        epistemic_share=share,
-        left_to_person=left,
     )
 
 

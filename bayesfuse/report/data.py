@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bayesfuse.report.item_rows import ItemRow, LabelRanking, SurpriseRow, TagRow
+
 
 @dataclass(frozen=True)
 class LabelRow:
@@ -89,48 +91,6 @@ class KnownTruth:
 
 
 @dataclass(frozen=True)
-class TagRow:
-    """One label of one item: the posterior's mean and its 90 % interval.
-
-    Args:
-        label: The label.
-        mean: Mean probability over the draws.
-        q05: 5 % quantile over the draws.
-        q95: 95 % quantile over the draws.
-        decision: Whether the label is given.
-        truth: Whether the item has it; None where nobody knows.
-    """
-
-    label: str
-    mean: float
-    q05: float
-    q95: float
-    decision: bool
-    truth: bool | None = None
-
-
-@dataclass(frozen=True)
-class ItemRow:
-    """One item of the table of uncertain items.
-
-    Args:
-        id: The item's id.
-        title: Its title; None where the catalogue has none.
-        tags: The labels worth showing, the likeliest first.
-        uncertainty: Total predictive entropy over the item's labels, in nats.
-        epistemic_share: The part of it that more data would remove, in [0, 1].
-        left_to_person: Whether the tags are too unsure to be given without a look.
-    """
-
-    id: str
-    title: str | None
-    tags: Sequence[TagRow]
-    uncertainty: float
-    epistemic_share: float
-    left_to_person: bool
-
-
-@dataclass(frozen=True)
 class ReportData:
     """Everything on the page; `bayesfuse.report.html.render` computes nothing more.
 
@@ -146,7 +106,7 @@ class ReportData:
         labels: One row a label, in the order to show them.
         reliability: The curve over all labels.
         label_reliability: One curve a label.
-        items: The most uncertain items first.
+        items: The most uncertain items first; all of them, or as many as were asked for.
         epistemic_shares: The epistemic share of every item of the split, in [0, 1].
         best_epoch: The epoch whose weights were kept.
         num_left_to_person: How many items of the split are left to a person.
@@ -156,6 +116,9 @@ class ReportData:
         versions: Package name to version.
         typed: The command of the fit as it was typed.
         report_command: The command that made this report, as it was typed.
+        surprises: The labels whose truth was least probable, the least probable first.
+        rankings: The first items of each label, in the order to show the labels.
+        num_unreadable: How many of the items have a picture that cannot be read.
     """
 
     title: str
@@ -179,3 +142,9 @@ class ReportData:
     versions: Mapping[str, str] = field(default_factory=dict)
     typed: str = ""
     report_command: str = ""
+    surprises: Sequence[SurpriseRow] = ()
+    rankings: Sequence[LabelRanking] = ()
+    num_unreadable: int = 0
+
+
+__all__ = ["ItemRow", "KnownTruth", "LabelRow", "ReliabilityCurve", "ReportData", "TagRow"]

@@ -64,6 +64,16 @@ def format_percent(value: float) -> str:
     return "<1 %" if 0 < value < 0.005 else f"{100 * value:.0f} %"
 
 
+def format_fine(value: float) -> str:
+    """Write a share as a percentage with one decimal, without the sign.
+
+    Example:
+        >>> format_fine(0.9961), format_fine(0.0004)
+        ('99.6', '<0.1')
+    """
+    return "<0.1" if 0 < value < 0.0005 else f"{100 * value:.1f}"
+
+
 def metric_name(key: str) -> str:
     """Write the key of a metric as a reader would.
 

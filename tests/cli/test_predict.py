@@ -185,6 +185,28 @@ def test_the_report_is_one_page_in_the_run_folder(
         assert Path("run-again", name).read_bytes() == (fitted / name).read_bytes()
 
 
+def test_a_report_of_many_items_has_further_pages(
+    place: Path, fitted: Path, bayesfuse: Bayesfuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("pages", "item_table", "collect_items"):
+        monkeypatch.setattr(f"bayesfuse.report.{module}.PAGE_ITEMS", 30)
+    run = str(fitted)
+    done = bayesfuse("report", run, "--split", "all", "-o", "all.html")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == (
+        "Open all.html\n90 items: further pages beside it, all-2.html to all-3.html\n"
+    )
+    assert len(list(place.glob("all*.html"))) == 3
+    again = bayesfuse("report", run, "--split", "all", "--items", "31", "-o", "some.html")
+    assert again.out.endswith("31 items: further pages beside it, some-2.html\n")
+    assert "The 31 most uncertain of the 90 items" in Path("some.html").read_text()
+    Path("some.html").unlink()
+    blocked = bayesfuse("report", run, "--split", "all", "--items", "31", "-o", "some.html")
+    assert blocked.code == 2
+    assert "some-2.html" in blocked.err
+    assert not Path("some.html").exists()
+
+
 def test_describe_counts(place: Path, bayesfuse: Bayesfuse) -> None:
     before = tree(place)
     flags = ["films.csv", *CSV, "--split", "part", "--people", "director"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bayesfuse.report import (
     ItemRow,
@@ -16,6 +19,8 @@ from bayesfuse.report import (
     ReportData,
     TagRow,
 )
+from bayesfuse.report.item_rows import LabelRanking, RankedGroup, RankedRow, SurpriseRow
+from bayesfuse.report.thumbnails import thumbnail
 
 LABELS = (
     *("Drama", "Comedy", "Romance", "Crime", "Action", "Thriller", "Adventure", "Horror"),
@@ -30,6 +35,38 @@ def reliability(rng: np.random.Generator, name: str, bins: int) -> ReliabilityCu
     observed = np.clip(predicted + rng.normal(0, 0.4 / bins, bins), 0, 1)
     count = (900 * np.exp(-4 * predicted)).astype(int) + 1
     return ReliabilityCurve(name, predicted.tolist(), observed.tolist(), count.tolist(), ece=0.008)
+
+
+def picture(index: int) -> str:
+    """Return a picture, another one for each index."""
+    image = Image.new("RGB", (60, 90), (index % 256, 120, 255 - index % 256))
+    image.paste((255, 255, 255), (10, 10, 20 + index % 37, 40))
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return thumbnail(buffer.getvalue())
+
+
+def surprise(item: ItemRow) -> SurpriseRow:
+    tag = TagRow("War", mean=0.02, q05=0.01, q95=0.04, decision=False, truth=True)
+    return SurpriseRow(item.id, item.title, tag, -math.log(0.02), ["War", "Drama"], item.picture)
+
+
+def ranking(label: str, items: Sequence[ItemRow], first: int) -> LabelRanking:
+    """Return a ranking of four items: one alone, two, and one of many."""
+    rows = [
+        RankedRow(
+            place,
+            item.id,
+            item.title,
+            TagRow(label, 0.99 - 0.01 * place, 0.9, 0.995, decision=True, truth=place % 2 == 0),
+            rank_lower=max(1, place - 1),
+            rank_upper=place + 3,
+            picture=item.picture,
+        )
+        for place, item in enumerate(items[first : first + 4], start=1)
+    ]
+    groups = [(1, 1, rows[:1]), (2, 3, rows[1:3]), (4, 40, rows[3:])]
+    return LabelRanking(label, [RankedGroup(*group) for group in groups])
 
 
 def item(rng: np.random.Generator, index: int) -> ItemRow:
@@ -52,6 +89,7 @@ def item(rng: np.random.Generator, index: int) -> ItemRow:
         uncertainty=4.2 - 0.03 * index,
         epistemic_share=float(rng.uniform(0, 0.3)),
         left_to_person=index % 3 == 0,
+        picture=None if index % 10 == 9 else picture(index),
     )
 
 
@@ -87,6 +125,7 @@ def report_data() -> ReportData:
         for index, (name, rate) in enumerate(zip(LABELS, rates, strict=True))
     ]
     true = rng.beta(0.6, 2.0, 2000)
+    items = [item(rng, index) for index in range(60)]
     predicted = np.clip(true + rng.normal(0, 0.06, 2000), 0, 1)
     return ReportData(
         title="demo-run: genres of a catalogue",
@@ -108,13 +147,15 @@ def report_data() -> ReportData:
         labels=rows,
         reliability=reliability(rng, "all labels", 15),
         label_reliability=[reliability(rng, name, 6) for name in LABELS],
-        items=[item(rng, index) for index in range(60)],
+        items=items,
         epistemic_shares=rng.beta(1.5, 9, 855).tolist(),
         best_epoch=19,
         num_left_to_person=41,
         truth=KnownTruth(predicted.tolist(), true.tolist()),
         warnings=['No item of the train split has the label "Western".'],
         versions={"bayesfuse": "0.1.0", "torch": "2.13.0"},
+        surprises=[surprise(row) for row in items[5:12]],
+        rankings=[ranking(name, items, index) for index, name in enumerate(LABELS)],
     )
 
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import itertools
+import json
 import math
 import re
 import shutil
@@ -15,11 +18,13 @@ import pytest
 from bayesfuse.errors import MissingExtraError
 from bayesfuse.report import LabelRow, ReliabilityCurve, ReportData, render, write
 from bayesfuse.report import html as html_module
-from bayesfuse.report.html import MAX_ITEMS
+from bayesfuse.report.html import render_further
+from bayesfuse.report.item_rows import LabelRanking, RankedGroup, RankedRow, SurpriseRow
+from bayesfuse.report.item_table import TABLE_ROWS, items_script
 from bayesfuse.report.words import summary
 
 ATTACK = "<script>alert(1)</script>\"'&"
-VOID = {"meta", "br", "link", "img"}
+VOID = {"meta", "br", "link", "img", "input"}
 
 
 class Page(HTMLParser):
@@ -29,6 +34,7 @@ class Page(HTMLParser):
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.words: list[str] = []
+        self.scripts: list[str] = []
         self._open: list[str] = []
         self.feed(html)
         self.close()
@@ -46,7 +52,10 @@ class Page(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        if "script" in self._open:
+            self.scripts.append(data)
+        else:
+            self.words.append(data)
 
     def count(self, tag: str) -> int:
         return sum(name == tag for name, _ in self.elements)
@@ -73,8 +82,11 @@ def test_the_page_is_one_document_under_a_megabyte(html: str) -> None:
     assert len(html.encode()) < 1_000_000
 
 
-def test_nothing_is_fetched_and_nothing_runs(page: Page) -> None:
-    assert not page.count("script") + page.count("link") + page.count("img") + page.count("iframe")
+def test_nothing_is_fetched_and_only_our_script_runs(page: Page) -> None:
+    assert not page.count("link") + page.count("iframe")
+    scripts = [attributes for tag, attributes in page.elements if tag == "script"]
+    assert scripts == [{"id": "items-data", "type": "application/json"}, {}]
+    assert page.scripts[1] == items_script().source
     for tag, attributes in page.elements:
         for name, value in attributes.items():
             assert not name.startswith("on"), (tag, name)
@@ -85,7 +97,11 @@ def test_nothing_is_fetched_and_nothing_runs(page: Page) -> None:
 
 def test_a_policy_forbids_the_network(page: Page) -> None:
     policies = [a["content"] for tag, a in page.elements if tag == "meta" and "http-equiv" in a]
-    assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+    digest = base64.b64encode(hashlib.sha256(page.scripts[1].encode()).digest()).decode()
+    assert policies == [
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        f"script-src 'sha256-{digest}'"
+    ]
 
 
 def test_what_the_reader_needs_is_there(page: Page, report_data: ReportData) -> None:
@@ -101,6 +117,9 @@ def test_the_page_can_be_used_without_eyes(page: Page) -> None:
     svgs = [attributes for tag, attributes in page.elements if tag == "svg"]
     assert svgs
     assert all(a["role"] == "img" and a["aria-label"] for a in svgs)
+    pictures = [attributes for tag, attributes in page.elements if tag == "img"]
+    assert pictures
+    assert all((a["alt"] or "").startswith("Picture of ") for a in pictures)
     assert page.count("caption") == page.count("table")
     assert page.count("figcaption") == page.count("figure") == len(svgs)
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
@@ -121,6 +140,8 @@ def test_every_string_of_the_user_is_escaped(small_report_data: ReportData) -> N
     clean = Page(render(small_report_data))
     tag = dataclasses.replace(small_report_data.items[0].tags[0], label=ATTACK)
     item = dataclasses.replace(small_report_data.items[0], id=ATTACK, title=ATTACK, tags=[tag])
+    surprise = SurpriseRow(ATTACK, ATTACK, tag, 3.0, [ATTACK])
+    ranked = RankedRow(1, ATTACK, ATTACK, tag, 1, 2)
     data = dataclasses.replace(
         small_report_data,
         title=ATTACK,
@@ -136,23 +157,52 @@ def test_every_string_of_the_user_is_escaped(small_report_data: ReportData) -> N
         items=[item],
         warnings=[ATTACK],
         versions={ATTACK: ATTACK},
+        surprises=[surprise],
+        rankings=[LabelRanking(ATTACK, [RankedGroup(1, 1, [ranked])])],
     )
     attacked = Page(render(data))
-    assert attacked.count("script") == clean.count("script") == 0
-    assert attacked.text.count(ATTACK) >= 15
-    assert "<script>" not in render(data)
+    assert attacked.count("script") == clean.count("script") == 2
+    assert attacked.text.count(ATTACK) >= 20
+    assert attacked.scripts[1] == clean.scripts[1]
+    assert json.loads(attacked.scripts[0])["items"][0][:2] == [ATTACK, ATTACK]
+    assert ATTACK not in attacked.scripts[0]
+    assert "<" not in attacked.scripts[0]
 
 
-def test_items_and_panels_are_bounded_and_it_is_said(
+def test_rows_and_panels_are_bounded_and_it_is_said(
     small_report_data: ReportData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(html_module, "MAX_PANELS", 2)
     curves = [ReliabilityCurve(f"label {n}", [0.1], [0.1], [3]) for n in range(9)]
-    page = Page(render(dataclasses.replace(small_report_data, label_reliability=curves)))
-    assert len(small_report_data.items) > MAX_ITEMS
-    assert f"The {MAX_ITEMS} most uncertain items" in page.text
-    assert page.text.count("The film number") == MAX_ITEMS
+    data = dataclasses.replace(
+        small_report_data, label_reliability=curves, surprises=(), rankings=()
+    )
+    page = Page(render(data))
+    assert len(data.items) > TABLE_ROWS
+    assert f"Without scripts, the first {TABLE_ROWS} are listed." in page.text
+    assert page.text.count("The film number") == TABLE_ROWS
+    assert len(json.loads(page.scripts[0])["items"]) == len(data.items)
     assert "7 more are in the table above" in page.text
+
+
+def test_a_further_page_holds_the_items_that_the_first_has_no_room_for(
+    small_report_data: ReportData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("item_table", "pages"):
+        monkeypatch.setattr(f"bayesfuse.report.{module}.PAGE_ITEMS", 25)
+    write(small_report_data, tmp_path / "r.html")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["r-2.html", "r-3.html", "r.html"]
+    pages = [Page((tmp_path / name).read_text()) for name in ("r.html", "r-2.html", "r-3.html")]
+    ids = [[row[0] for row in json.loads(page.scripts[0])["items"]] for page in pages]
+    assert [len(some) for some in ids] == [25, 25, 10]
+    assert [*ids[0], *ids[1], *ids[2]] == [item.id for item in small_report_data.items]
+    assert (tmp_path / "r-2.html").read_text() == render_further(small_report_data, 2, "r.html")
+    for number, page in enumerate(pages):
+        links = {a["href"] for tag, a in page.elements if tag == "a"}
+        others = {"r.html", "r-2.html", "r-3.html"} - {("r.html", "r-2.html", "r-3.html")[number]}
+        assert links >= others
+        assert page.count("h1") == 1
+        assert page.scripts[1] == items_script().source
 
 
 def test_a_tempered_posterior_is_declared(small_report_data: ReportData) -> None:
@@ -172,6 +222,8 @@ def test_a_bare_run_makes_a_page_too(small_report_data: ReportData) -> None:
                 reliability=ReliabilityCurve("all labels", [], [], []),
                 label_reliability=[],
                 items=[],
+                surprises=[],
+                rankings=[],
                 epistemic_shares=[],
                 best_epoch=None,
                 num_left_to_person=None,
