@@ -143,7 +143,7 @@ _ONLY_WITH: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ),
     ("elbo", ("annealed",), ("annealing", "beta_start", "annealing_epochs", "annealing_cycles")),
     ("annealing", ("cyclical",), ("annealing_cycles",)),
-    ("guide", ("lowrank",), ("rank",)),
+    ("guide", ("lowrank", "laplace-tied"), ("rank",)),
     ("classifier", ("maxout",), ("classifier_hidden", "pieces")),
     ("model", ("fusion",), ("fusion",)),
     ("model", ("fusion", "mm-gatbt"), ("hidden",)),
@@ -160,7 +160,7 @@ def without_effect(settings: FitConfig, given: Mapping[str, Any]) -> list[str]:
 
     Example:
         >>> without_effect(FitConfig(guide="normal", rank=4), {"guide": "normal", "rank": 4})
-        ['--rank: no effect with --guide normal; for --guide lowrank only.']
+        ['--rank: no effect with --guide normal; for --guide lowrank, laplace-tied only.']
     """
     found = []
     for other, values, names in _ONLY_WITH:

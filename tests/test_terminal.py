@@ -175,6 +175,7 @@ def test_settings_without_effect_are_told(given: dict[str, Any], said: list[str]
         {"elbo": "none", "fusion": "gmu", "dropout": 0.1, "classifier_learning_rate": 0.1},
         {"elbo": "trace", "prior_scale": 0.1, "temperature": 0.5, "num_particles": 2},
         {"guide": "lowrank", "rank": 3},
+        {"guide": "laplace-tied", "rank": 2},
         {"annealing": "cyclical", "annealing_cycles": 3, "beta_start": 0},
         {"graph": "people", "graph_relations": "each", "graph_query": ("text",)},
         {"model": "mm-gatbt", "graph": "people", "hidden": 8, "transformer_layers": 1},

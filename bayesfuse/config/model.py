@@ -13,7 +13,7 @@ MODELS = ("fusion", "gat", "mm-gatbt")
 FUSIONS = ("bitransformer", "concat", "gmu", "mixing")
 CLASSIFIERS = ("linear", "maxout")
 PRIORS = ("horseshoe", "laplace", "normal")
-GUIDES = ("laplace", "lowrank", "normal")
+GUIDES = ("laplace", "laplace-tied", "lowrank", "normal")
 CLASS_WEIGHTS = ("frequency", "inverse", "none", "positive")
 ELBOS = ("annealed", "meanfield", "none", "rao-blackwell", "trace")
 SCHEDULES = ("cosine", "cyclical", "linear", "sigmoid")
@@ -77,9 +77,13 @@ class NetworkConfig(Config):
         description="Scale of the prior: a number, fan-in, learned, or PATTERN=SCALE,... by site.",
     )
     guide: Annotated[str, one_of("guide", GUIDES)] = Field(
-        "laplace", description="Variational family: laplace, normal or lowrank."
+        "laplace", description="Variational family: laplace, laplace-tied, normal or lowrank."
     )
-    rank: int = Field(8, ge=1, description="Rank of the lowrank guide.")
+    rank: int | None = Field(
+        None,
+        ge=1,
+        description="Rank of the guide: 8 of lowrank, 1 (of its scales) of laplace-tied if none.",
+    )
     init_loc: float | None = Field(
         None, description="Where every location of the guide starts; the module's own init if none."
     )

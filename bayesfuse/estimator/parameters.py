@@ -35,7 +35,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         prior: str = "laplace",
         prior_scale: float | str | Mapping[str, float | str] = 0.1,
         guide: str = "laplace",
-        rank: int = 8,
+        rank: int | None = None,
         init_loc: float | None = None,
         init_scale: float | str | Mapping[str, float | str] = "fusion.absent.*=prior,*=0.003",
         elbo: str = "annealed",

@@ -3,13 +3,14 @@ r"""Guides: the variational families over the random weights of a lifted module.
 All are mean-field over sites and start where the module starts: `loc` is the module's own
 initialisation (or one number), `scale` one number.
 
-========== ================================== ================================================
-name       a weight array w                   KL to a Laplace prior
-========== ================================== ================================================
-laplace    Laplace(loc, scale)                closed form (torch)
-normal     Normal(loc, scale)                 closed form (torch)
-lowrank    Normal(loc, F Fᵀ + diag(scale²))   closed form (marginals and matrix determinant)
-========== ================================== ================================================
+============ ================================== ================================================
+name         a weight array w                   KL to a Laplace prior
+============ ================================== ================================================
+laplace      Laplace(loc, scale)                closed form (torch)
+laplace-tied Laplace(loc, A Bᵀ)                 closed form (torch)
+normal       Normal(loc, scale)                 closed form (torch)
+lowrank      Normal(loc, F Fᵀ + diag(scale²))   closed form (marginals and matrix determinant)
+============ ================================== ================================================
 
 Positive hyper-parameters of a prior (the horseshoe's scales) are LogNormal under every guide.
 """
@@ -18,91 +19,34 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from abc import abstractmethod
 from collections.abc import Mapping
 
-import pyro
-import pyro.distributions as dist
 import torch
 from pyro import poutine
-from pyro.distributions import constraints
-from pyro.nn import PyroModule, PyroParam
+from pyro.nn import PyroModule
 from torch import Tensor, nn
 
-import bayesfuse.inference.kl  # noqa: F401  # registers the closed forms
 from bayesfuse.errors import ConfigError, unknown_option
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.local_params import LocalParamsModule, with_local_params
-from bayesfuse.inference.low_rank import LowRankNormal
 from bayesfuse.inference.priors import SitePrior
+from bayesfuse.inference.site_guides import (
+    LaplaceSiteGuide,
+    LogNormalSiteGuide,
+    LowRankSiteGuide,
+    NormalSiteGuide,
+    SiteGuide,
+    TiedLaplaceSiteGuide,
+)
 
 InitScale = float | str | Mapping[str, float | str]
 """Where scales start: a number, `"prior"`, or these by pattern of site names."""
 
 
-class SiteGuide(PyroModule):  # type: ignore[misc]  # Pyro ships no types
-    """The variational distribution of one site. Abstract: a subclass gives the distribution."""
+GUIDES = ("laplace", "laplace-tied", "normal", "lowrank")
 
-    def __init__(self, name: str, loc: Tensor, scale: float) -> None:
-        super().__init__()
-        self.site_name = name
-        self.loc = PyroParam(loc.detach().clone())
-        self.scale = PyroParam(
-            torch.full_like(loc, scale), constraint=constraints.softplus_positive
-        )
-
-    @abstractmethod
-    def distribution(self) -> dist.TorchDistribution:
-        """Return the distribution of the site, with the site's shape as its event shape."""
-
-    def forward(self) -> Tensor:
-        """Draw the site."""
-        value: Tensor = pyro.sample(self.site_name, self.distribution())
-        return value
-
-
-class LaplaceSiteGuide(SiteGuide):
-    """w ~ Laplace(loc, scale), an element at a time: the guide of PM+MO."""
-
-    def distribution(self) -> dist.TorchDistribution:
-        """Return the Laplace distribution of the site."""
-        loc = self.loc
-        return dist.Laplace(loc, self.scale).to_event(loc.dim())
-
-
-class NormalSiteGuide(SiteGuide):
-    """w ~ Normal(loc, scale), an element at a time."""
-
-    def distribution(self) -> dist.TorchDistribution:
-        """Return the normal distribution of the site."""
-        loc = self.loc
-        return dist.Normal(loc, self.scale).to_event(loc.dim())
-
-
-class LowRankSiteGuide(SiteGuide):
-    """w ~ Normal(loc, F Fᵀ + diag(scale²)) over the whole array."""
-
-    def __init__(self, name: str, loc: Tensor, scale: float, rank: int) -> None:
-        super().__init__(name, loc, scale)
-        # small, or the factor would drown the scale that was asked for: total variance 2 scale²
-        factor = torch.randn(*loc.shape, rank, dtype=loc.dtype) * (scale / rank**0.5)
-        self.factor = PyroParam(factor)
-
-    def distribution(self) -> dist.TorchDistribution:
-        """Return the low-rank normal distribution of the site."""
-        return LowRankNormal(self.loc, self.factor, self.scale)
-
-
-class LogNormalSiteGuide(SiteGuide):
-    """log λ ~ Normal(loc, scale), for a positive hyper-parameter λ of a prior."""
-
-    def distribution(self) -> dist.TorchDistribution:
-        """Return the log-normal distribution of the site."""
-        loc = self.loc
-        return dist.LogNormal(loc, self.scale).to_event(loc.dim())
-
-
-GUIDES = ("laplace", "normal", "lowrank")
+RANKS = {"laplace-tied": 1, "lowrank": 8}
+"""Guides that have a rank, and which if none is given."""
 
 
 class Guide(LocalParamsModule):
@@ -152,24 +96,26 @@ def make_guide(
     *,
     init_loc: float | None = None,
     init_scale: InitScale = 0.003,
-    rank: int = 8,
+    rank: int | None = None,
 ) -> Guide:
     """Return a guide for a lifted module.
 
     Args:
         lifted: The lifted module.
-        family: `"laplace"`, `"normal"` or `"lowrank"`.
+        family: One of `GUIDES`.
         init_loc: One number where every location starts; the module's own values if left out.
         init_scale: Where scales start: a number > 0 (Armitage et al. 2020 use loc 0.1, scale
             0.01), or `"prior"`, the prior's own scale; or a mapping from patterns of site names to
             these, of which the first match counts.
-        rank: Columns of the factor of `"lowrank"`.
+        rank: Columns of the factor of `"lowrank"` (8 if None), or of A and B of `"laplace-tied"`
+            (1 if None).
 
     Raises:
         ConfigError: If the family is unknown, or a number is out of range.
     """
     if family not in GUIDES:
         raise ConfigError(unknown_option("guide", family, GUIDES))
+    rank = RANKS.get(family, 1) if rank is None else rank
     if rank < 1:
         raise ConfigError(f"rank is {rank}; expected at least 1.")
     site_guides: list[SiteGuide] = []
@@ -184,6 +130,8 @@ def make_guide(
         scale = _start(init_scale, site.name, prior)
         if family == "laplace":
             site_guides.append(LaplaceSiteGuide(site.name, loc, scale))
+        elif family == "laplace-tied":
+            site_guides.append(TiedLaplaceSiteGuide(site.name, loc, scale, rank))
         elif family == "normal":
             site_guides.append(NormalSiteGuide(site.name, loc, scale))
         else:

@@ -23,7 +23,7 @@ from bayesfuse.inference.priors import Prior
 
 NUM_ITEMS, NUM_LABELS, FEATURES, HIDDEN = 24, 3, 4, 2
 PRIORS = ["laplace", "normal", "horseshoe"]
-GUIDES = ["laplace", "normal", "lowrank"]
+GUIDES = ["laplace", "laplace-tied", "normal", "lowrank"]
 PYRO = {"meanfield": TraceMeanField_ELBO, "trace": Trace_ELBO, "rao-blackwell": TraceGraph_ELBO}
 
 
@@ -91,7 +91,9 @@ def plain_pyro(
     shapes = {"fusion.weight": (HIDDEN, FEATURES), "fusion.bias": (HIDDEN,)}
     leaves: dict[str, Tensor] = {}
     for site in made.guide.site_guides:
-        for name in ("loc", "scale", "factor"):
+        tied = site.site_name == "fusion.weight" and family == "laplace-tied"
+        names = ("loc", "rows", "columns") if tied else ("loc", "scale", "factor")
+        for name in names:
             value = getattr(site, name, None)
             if value is not None:
                 leaves[f"{site.site_name}.{name}"] = value.detach().clone().requires_grad_()
@@ -125,11 +127,16 @@ def plain_pyro(
                 for kind, dims in (("global", 0), ("local", 1)):
                     loc, scale = (leaves[f"{name}.{kind}.{x}"] for x in ("loc", "scale"))
                     pyro.sample(f"{name}.{kind}", dist.LogNormal(loc, scale).to_event(dims))
-            loc, scale = leaves[f"{name}.loc"], leaves[f"{name}.scale"]
+            loc = leaves[f"{name}.loc"]
+            if family == "laplace-tied" and len(shape) == 2:
+                a, b = leaves[f"{name}.rows"], leaves[f"{name}.columns"]
+                scale = (a[:, None] * b[None]).sum(dim=2)
+            else:
+                scale = leaves[f"{name}.scale"]
             if family == "lowrank":
                 pyro.sample(name, LowRankNormal(loc, leaves[f"{name}.factor"], scale))
             else:
-                kind_of = dist.Laplace if family == "laplace" else dist.Normal
+                kind_of = dist.Normal if family == "normal" else dist.Laplace
                 pyro.sample(name, kind_of(loc, scale).to_event(len(shape)))
 
     return model, guide, leaves
@@ -157,6 +164,12 @@ def test_the_loss_is_that_of_plain_pyro(elbo: str, prior: str, family: str, item
     for site in made.guide.site_guides:
         found = site._parameters["loc_unconstrained"].grad
         torch.testing.assert_close(found, through[f"{site.site_name}.loc"])
+        for name in ("rows", "columns"):
+            if f"{site.site_name}.{name}" in through:
+                free = site._parameters[f"{name}_unconstrained"]
+                slope = torch.sigmoid(free.detach())  # of the softplus
+                found = through[f"{site.site_name}.{name}"] * slope
+                torch.testing.assert_close(free.grad, found)
 
 
 @pytest.mark.parametrize(("num_items", "plate"), [(48, 24), (24, 48), (24, 8)])

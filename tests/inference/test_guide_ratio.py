@@ -40,7 +40,7 @@ def test_they_are_of_the_draws_that_predictions_are_made_of(make_fused: MakeFuse
 
 
 @pytest.mark.parametrize("prior", ["laplace", "normal"])
-@pytest.mark.parametrize("guide", ["laplace", "normal", "lowrank"])
+@pytest.mark.parametrize("guide", ["laplace", "laplace-tied", "normal", "lowrank"])
 def test_their_mean_difference_is_the_divergence(
     prior: str, guide: str, make_fused: MakeFused
 ) -> None:

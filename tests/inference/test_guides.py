@@ -15,7 +15,12 @@ from bayesfuse.inference.lifting import lift
 from bayesfuse.inference.low_rank import LowRankNormal
 from bayesfuse.inference.priors import Prior
 
-KINDS = {"laplace": dist.Laplace, "normal": dist.Normal, "lowrank": LowRankNormal}
+KINDS = {
+    "laplace": dist.Laplace,
+    "laplace-tied": dist.Laplace,
+    "normal": dist.Normal,
+    "lowrank": LowRankNormal,
+}
 
 
 def network() -> torch.nn.Module:
@@ -73,6 +78,49 @@ def test_the_lowrank_factor_starts_as_large_as_the_scale() -> None:
     guide = make_guide(lift(module, parts=["weight"]), "lowrank", init_scale=0.01, rank=4)
     found = guide.site_guides[0].distribution().marginal_scale.square().mean()
     assert float(found.detach()) == pytest.approx(2 * 0.01**2, rel=0.02)
+
+
+@pytest.mark.parametrize(("rank", "expected"), [(None, 1), (3, 3)])
+def test_tied_scales_have_two_numbers_a_unit(rank: int | None, expected: int) -> None:
+    lifted = lift(network(), parts=["*"])
+    guide = make_guide(lifted, "laplace-tied", rank=rank, init_scale=0.02)
+    shapes = {name: tuple(value.shape) for name, value in guide.tensors().items()}
+    assert shapes == {
+        "0.weight.loc_unconstrained": (2, 3),
+        "0.weight.rows_unconstrained": (2, expected),
+        "0.weight.columns_unconstrained": (3, expected),
+        "0.bias.loc_unconstrained": (2,),
+        "0.bias.element_unconstrained": (2,),
+        "1.weight.loc_unconstrained": (4, 2),
+        "1.weight.rows_unconstrained": (4, expected),
+        "1.weight.columns_unconstrained": (2, expected),
+        "1.bias.loc_unconstrained": (4,),
+        "1.bias.element_unconstrained": (4,),
+    }
+
+
+def test_a_tied_scale_is_the_sum_of_products_of_its_rows_and_columns() -> None:
+    module = torch.nn.Module()
+    module.weight = torch.nn.Parameter(torch.zeros(2, 3, 4))
+    guide = make_guide(lift(module, parts=["weight"]), "laplace-tied", rank=2)
+    (site,) = guide.site_guides
+    with torch.no_grad():
+        for free in site._parameters.values():
+            free.copy_(torch.randn_like(free))
+    a, b = site.rows, site.columns
+    expected = torch.einsum("ir,jr->ij", a, b).reshape(2, 3, 4)
+    torch.testing.assert_close(site.distribution().base_dist.scale, expected)
+    assert int(torch.linalg.matrix_rank(site.scale.reshape(6, 4))) == 2
+
+
+def test_ranks_of_a_tied_scale_learn_different_things() -> None:
+    torch.manual_seed(0)
+    guide = make_guide(lift(torch.nn.Linear(4, 6), parts=["weight"]), "laplace-tied", rank=2)
+    (site,) = guide.site_guides
+    aim = torch.rand(6, 4)
+    (site.scale - aim).square().sum().backward()
+    first, second = site._parameters["rows_unconstrained"].grad.T
+    assert not torch.allclose(first, second, rtol=0.05)
 
 
 @pytest.mark.parametrize("family", GUIDES)

@@ -32,7 +32,7 @@ def test_shapes_dtype_and_range(make_fused: MakeFused, make_batches: MakeBatches
 
 
 @pytest.mark.parametrize("prior", ["laplace", "horseshoe"])
-@pytest.mark.parametrize("guide", ["laplace", "normal", "lowrank"])
+@pytest.mark.parametrize("guide", ["laplace", "laplace-tied", "normal", "lowrank"])
 def test_draws_are_the_same_however_items_are_cut(
     prior: str, guide: str, make_fused: MakeFused, make_batches: MakeBatches
 ) -> None:

@@ -138,7 +138,8 @@ def test_two_models_in_one_process_do_not_touch_each_other(
 
 
 @pytest.mark.parametrize(
-    ("elbo", "guide"), [*product(ELBOS, ["laplace", "normal", "lowrank"]), ("none", "laplace")]
+    ("elbo", "guide"),
+    [*product(ELBOS, ["laplace", "laplace-tied", "normal", "lowrank"]), ("none", "laplace")],
 )
 def test_training_lowers_the_nll(
     elbo: str, guide: str, make_fused: MakeFused, make_batches: MakeBatches
