@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from bayesfuse.report.data import (
-    ItemRow,
     KnownTruth,
     LabelRow,
     ReliabilityCurve,
     ReportData,
-    TagRow,
 )
 from bayesfuse.report.html import render, write
+from bayesfuse.report.item_rows import (
+    ItemRow,
+    LabelRanking,
+    RankedGroup,
+    RankedRow,
+    SurpriseRow,
+    TagRow,
+)
 
 __all__ = [
     "ItemRow",
     "KnownTruth",
+    "LabelRanking",
     "LabelRow",
+    "RankedGroup",
+    "RankedRow",
     "ReliabilityCurve",
     "ReportData",
+    "SurpriseRow",
     "TagRow",
     "render",
     "write",

@@ -94,6 +94,10 @@ class Browser:
         self._call("Page.navigate", url=page.as_uri())
         self._until(lambda: any(event["method"] == "Page.loadEventFired" for event in self._events))
 
+    def media(self, name: str) -> None:
+        """Show the page as it would be printed, say."""
+        self._call("Emulation.setEmulatedMedia", media=name, features=[])
+
     def run(self, expression: str) -> Any:
         """Return the value of an expression of JavaScript."""
         done = self._call(
@@ -106,7 +110,7 @@ class Browser:
         """Click the middle of the first element that is meant, by the mouse."""
         x, y = self.run(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
-            "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
+            "e.scrollIntoView({block: 'center'}); const b = e.getClientRects()[0];"
             "return [b.x + b.width / 2, b.y + b.height / 2]; })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
@@ -131,10 +135,6 @@ class Browser:
         """Save what is seen as a PNG file, or the whole page."""
         data = self._call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         file.write_bytes(base64.b64decode(data["data"]))
-
-    def print(self, file: Path) -> None:
-        """Save the page as it would be printed."""
-        file.write_bytes(base64.b64decode(self._call("Page.printToPDF")["data"]))
 
     def close(self) -> None:
         """End the browser."""

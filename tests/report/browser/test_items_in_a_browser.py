@@ -292,3 +292,40 @@ def test_an_item_row_has_no_tags(
     assert browser.complaints == []
     assert browser.run(TITLES) == ["bare"]
     assert browser.run("document.querySelectorAll('#items-table .picture').length") == 0
+
+
+def test_printed_the_table_keeps_its_words_and_drops_its_controls(browser: Any, page: Path) -> None:
+    browser.open(page, width=718)  # A4 with its margins
+    browser.media("print")
+    assert browser.run("document.documentElement.scrollWidth") <= 718
+    for selector in ("#controls", ".buttons", "#rank-controls"):
+        assert browser.run(f"document.querySelector('{selector}').offsetParent") is None
+    assert browser.run("document.querySelector('#items-table img').offsetParent !== null")
+    lines = browser.run(
+        "[...document.querySelectorAll('#items-table .tag')].filter((e) => "
+        "e.querySelector('.label').textContent.length < 12).map((e) => e.offsetHeight)"
+    )
+    assert len(lines) > 100
+    assert max(lines) < 30  # one line each, no word is broken
+    assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_further_pages_are_led_to_and_back(
+    browser: Any, small_report_data: ReportData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("item_table", "pages"):
+        monkeypatch.setattr(f"bayesfuse.report.{module}.PAGE_ITEMS", 25)
+    first = write(small_report_data, tmp_path / "report.html")
+    browser.open(first)
+    browser.click("a[href='report-2.html']")
+    browser.until("document.title.endsWith(', page 2') && document.readyState === 'complete'")
+    assert browser.complaints == []
+    assert browser.requests == [first.as_uri(), (tmp_path / "report-2.html").as_uri()]
+    assert browser.run(COUNT) == "Items 1 to 25 of 25"
+    assert browser.run(TITLES)[0] == "The film number 25"
+    browser.click("#search")
+    browser.type("number 40")
+    assert browser.run(TITLES) == ["The film number 40"]
+    browser.click("a[href='report.html']")
+    browser.until("document.querySelector('#ranking') && document.readyState === 'complete'")
+    assert browser.run(TITLES)[0] == "The film number 0"
