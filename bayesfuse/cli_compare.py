@@ -52,7 +52,8 @@ def compare(
         typer.Option(
             "--out",
             "-o",
-            help="CSV file to make, one row a (method, label, score), with intervals.",
+            help="File to make, one row a (method, label, score), with intervals: JSON for "
+            "`report --compare` if its name ends in .json, else CSV.",
             show_default=False,
         ),
     ] = None,
@@ -90,7 +91,10 @@ def compare(
     if out is not None:
         try:
             out.absolute().parent.mkdir(parents=True, exist_ok=True)
-            found.to_frame().to_csv(out, index=False)
+            if out.suffix.lower() == ".json":
+                out.write_text(json.dumps(found.to_dict()), encoding="utf-8")
+            else:
+                found.to_frame().to_csv(out, index=False)
         except OSError as error:
             raise write_error(out, error, "Make room or choose another --out.") from error
     if as_json:

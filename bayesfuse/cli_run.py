@@ -159,6 +159,12 @@ def report(
         Path | None,
         typer.Option("--out", "-o", help="HTML file; report.html in the run folder if left out."),
     ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON file that `bayesfuse compare -o` made of the same items, to be shown, too."
+        ),
+    ] = None,
     items: Annotated[
         int | None,
         typer.Option(
@@ -184,7 +190,7 @@ def report(
     for path in further if out is not None else ():
         refuse_to_overwrite(path)
     draws, seed = draws_and_seed(opened, options)
-    found = collect(run, opened, split, draws, seed, options.decision, items)
+    found = collect(run, opened, split, draws, seed, options.decision, items, compare)
     found = replace(found, report_command=typed_command())
     try:
         page.absolute().parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from bayesfuse.encoders.catalogues import Running, run_encoders
 from bayesfuse.encoders.running import Progress
 from bayesfuse.errors import ConfigError, UserError, unknown_option
 from bayesfuse.estimator.catalogs import read_catalog
-from bayesfuse.estimator.comparison import Comparison, Row
+from bayesfuse.estimator.comparison import Comparison, Row, digest_of
 from bayesfuse.estimator.competitors import COMPETITORS, Bench
 from bayesfuse.estimator.competitors.bench import Draws
 from bayesfuse.estimator.encoding import encoder_settings, named_encoders, resources
@@ -149,6 +149,7 @@ def compare(
         "temperature": config.temperature,
         "class_weights": config.class_weights,
         "graph": config.graph,
+        "digest": digest_of(catalog.ids[rows].tolist(), bench.label_names, bench.labels(rows)),
     }
     return Comparison([_mean(parts) for parts in found.values()], bench.label_names, about)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bayesfuse.evaluation.intervals import score_ends
 from bayesfuse.evaluation.resampling import Bootstrap, Interval
@@ -134,6 +138,27 @@ class Comparison:
             "difference_low": below,
             "difference_high": above,
         }
+
+
+def digest_of(
+    ids: Sequence[object], label_names: Sequence[str], labels: NDArray[np.float32]
+) -> str:
+    """Return a word that only the same items with the same labels have, in whatever order.
+
+    Args:
+        ids: Of the items.
+        label_names: Of the columns.
+        labels: `items x labels`, 0 or 1.
+
+    Example:
+        >>> one = digest_of(["a", "b"], ["Drama", "War"], np.array([[1, 0], [0, 1]], np.float32))
+        >>> one == digest_of(["b", "a"], ["Drama", "War"], np.array([[0, 1], [1, 0]], np.float32))
+        True
+    """
+    names = np.array([str(name) for name in label_names], object)
+    known = [[str(item), sorted(names[row > 0])] for item, row in zip(ids, labels, strict=True)]
+    content = json.dumps([sorted(known), sorted(names)])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _spelt(interval: Interval) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from bayesfuse.evaluation import calibration
 from bayesfuse.evaluation.evaluate import Evaluation, evaluate
 from bayesfuse.evaluation.uncertainty import summarise
 from bayesfuse.report.collect_items import epistemic_shares, gather_items
+from bayesfuse.report.collect_statistics import collect_statistics, competitors_of
 from bayesfuse.report.data import KnownTruth, LabelRow, ReliabilityCurve, ReportData
 
 LEFT_SHARE = 0.1
@@ -33,6 +35,7 @@ def collect(
     seed: int,
     decision: str | None = None,
     num_items: int | None = None,
+    compare: Path | None = None,
 ) -> ReportData:
     """Evaluate a run on its rows and gather everything that a report shows.
 
@@ -44,20 +47,29 @@ def collect(
         seed: Their seed.
         decision: See `bayesfuse.estimator.rules.rule_of`.
         num_items: How many of the most uncertain items the table has; all if None.
+        compare: What `bayesfuse compare` wrote of the same items, to be shown, too.
 
     Returns:
         The report's data; the most uncertain items first, the commonest labels first.
+
+    Raises:
+        ConfigError: If the comparison cannot be read, or is of other items.
     """
     classifier, catalog, rows = run.classifier, run.catalog, run.rows
     labels = known_labels(classifier, catalog)[rows]
+    competitors = None if compare is None else competitors_of(compare, run, split, labels)
     drawn = classifier.sample_proba(catalog.features.take(rows), draws, seed)
     found = summarise(drawn)
     scores = evaluate(found.mean, labels, classifier.label_names_, classifier.thresholds_)
     num_left = round(LEFT_SHARE * len(rows))
     names = np.array(classifier.label_names_)
-    decisions = rule_of(classifier, decision)(found.mean)
+    rule = rule_of(classifier, decision)
+    decisions = rule(found.mean)
     shown = gather_items(run, drawn, found, labels, decisions, num_left, num_items)
-    environment = read_environment(path)
+    # a label that is never tagged has no threshold that could be reached
+    cuts = 0.5 if rule.thresholds is None else np.minimum(rule.thresholds, 1.0)
+    statistics = collect_statistics(run, drawn, found, labels, cuts, seed=seed)
+    pooled, environment = _pooled(scores), read_environment(path)
     notes = [*environment.get("warnings", []), *catalog.warnings, *training_warnings(classifier)]
     by_count = np.argsort(-labels.sum(axis=0), kind="stable")
     return ReportData(
@@ -68,7 +80,8 @@ def collect(
         num_draws=draws,
         settings=run.config.model_dump(mode="json", exclude_none=True),
         history=[epoch._asdict() for epoch in classifier.history_],
-        metrics=_pooled(scores),
+        metrics=pooled
+        | {name: one.estimate for name, one in statistics.intervals.items() if name not in pooled},
         labels=[_label_row(scores, c) for c in by_count],
         reliability=_curve("all labels", found.mean, labels),
         label_reliability=[_curve(names[c], found.mean[:, [c]], labels[:, [c]]) for c in by_count],
@@ -84,6 +97,7 @@ def collect(
         surprises=shown.surprises,
         rankings=shown.rankings,
         num_unreadable=shown.num_unreadable,
+        statistics=replace(statistics, competitors=competitors),
     )
 
 

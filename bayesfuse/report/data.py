@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bayesfuse.report.item_rows import ItemRow, LabelRanking, SurpriseRow, TagRow
+from bayesfuse.report.statistics import Statistics
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ class ReportData:
         surprises: The labels whose truth was least probable, the least probable first.
         rankings: The first items of each label, in the order to show the labels.
         num_unreadable: How many of the items have a picture that cannot be read.
+        statistics: Intervals, checks, risk-coverage, strata and competitors.
     """
 
     title: str
@@ -145,6 +147,7 @@ class ReportData:
     surprises: Sequence[SurpriseRow] = ()
     rankings: Sequence[LabelRanking] = ()
     num_unreadable: int = 0
+    statistics: Statistics = field(default_factory=Statistics)
 
 
 __all__ = ["ItemRow", "KnownTruth", "LabelRow", "ReliabilityCurve", "ReportData", "TagRow"]

@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
-from bayesfuse.report import figures
+from bayesfuse.report import competitors, figures, risk
 from bayesfuse.report.data import ReportData
 from bayesfuse.report.extras import missing_extra
 from bayesfuse.report.item_table import item_page, items_script
 from bayesfuse.report.pages import num_pages, write_pages
+from bayesfuse.report.statistics import pictures_of
 from bayesfuse.report.words import (
     format_fine,
+    format_interval,
     format_number,
     format_percent,
+    format_signed,
     metric_meaning,
     metric_name,
     summary,
@@ -52,6 +55,10 @@ def render(data: ReportData, name: str = "report.html") -> str:
         truth=figures.known_truth(data.truth) if data.truth is not None else None,
         precision=figures.average_precision_by_label(data.labels),
         epistemic=figures.epistemic_shares(data.epistemic_shares),
+        statistics=data.statistics,
+        pictures=pictures_of(data.statistics),
+        score_names=competitors.SCORES,
+        coverages=risk.COVERAGES,
     )
 
 
@@ -84,7 +91,7 @@ def _render(template: str, **values: object) -> str:
         keep_trailing_newline=True,
     )
     environment.filters.update(number=format_number, percent=format_percent, fine=format_fine)
-    environment.filters["metric"] = metric_name
+    environment.filters.update(interval=format_interval, signed=format_signed, metric=metric_name)
     source = files("bayesfuse.report").joinpath(template).read_text(encoding="utf-8")
     return environment.from_string(source).render(**values)
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bayesfuse.report.extras import missing_extra
 
@@ -27,28 +27,47 @@ ACCENT = "#0a0b0c"
 SECOND = "#0d0e0f"
 VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", ACCENT: "accent", SECOND: "second"}
 
-STYLE: dict[RcKeyType, str | float | bool] = {
-    "axes.edgecolor": MUTED,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.labelcolor": INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlesize": 9,
-    "axes.titlelocation": "left",
-    "font.size": 8.5,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "text.color": INK,
-    "text.usetex": False,
-    "text.parse_math": False,  # a label may hold a dollar sign
-    "xtick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.color": MUTED,
-    "ytick.labelcolor": INK,
-}
+
+class Colours(NamedTuple):
+    """What a figure is drawn in."""
+
+    ink: str
+    muted: str
+    grid: str
+    accent: str
+    second: str
+
+
+PAGE = Colours(INK, MUTED, GRID, ACCENT, SECOND)
+"""Stand-ins, for the page's own."""
+
+PAPER = Colours("#1b1f27", "#59616f", "#dfe3ea", "#1f5fa8", "#b4480f")
+"""On white, for files."""
+
+
+def _style(colours: Colours) -> dict[RcKeyType, str | float | bool]:
+    return {
+        "axes.edgecolor": colours.muted,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.labelcolor": colours.ink,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlesize": 9,
+        "axes.titlelocation": "left",
+        "font.size": 8.5,
+        "grid.color": colours.grid,
+        "grid.linewidth": 0.8,
+        "legend.frameon": False,
+        "svg.fonttype": "none",
+        "text.color": colours.ink,
+        "text.usetex": False,
+        "text.parse_math": False,  # a label may hold a dollar sign
+        "xtick.color": colours.muted,
+        "xtick.labelcolor": colours.ink,
+        "ytick.color": colours.muted,
+        "ytick.labelcolor": colours.ink,
+    }
 
 
 @dataclass(frozen=True)
@@ -69,7 +88,7 @@ class Picture:
 
 
 @contextmanager
-def canvas(width: float, height: float) -> Iterator[Figure]:
+def canvas(width: float, height: float, colours: Colours = PAGE) -> Iterator[Figure]:
     """Yield an empty figure of `width` x `height` inches in the page's style.
 
     Neither matplotlib's settings nor its backend are changed for anyone else.
@@ -84,7 +103,7 @@ def canvas(width: float, height: float) -> Iterator[Figure]:
         raise missing_extra("matplotlib") from error
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # a user's matplotlibrc has no say in a report
-        matplotlib.rcParams.update(STYLE)
+        matplotlib.rcParams.update(_style(colours))
         yield Figure(figsize=(width, height), layout="constrained")
 
 

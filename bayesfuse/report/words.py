@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 from bayesfuse.report.data import ReportData
 
@@ -15,7 +16,10 @@ MEANINGS = {
     "auc": "area under a curve, from 0 to 1; higher is better",
     "nll": "negative log likelihood, in nats a label; lower is better",
     "brier": "mean squared error of the probability; lower is better",
+    "debiased": "the same in bins of equal count, less what chance adds; it may be below 0",
+    "shown": "calibration error of the three likeliest labels of each item",
     "ece": "expected calibration error, in probability; lower is better",
+    "sharpness": "mean of p (1 − p): the Brier score that the model itself promises",
 }
 """What a metric is, by a word of its name."""
 
@@ -74,6 +78,50 @@ def format_fine(value: float) -> str:
     return "<0.1" if 0 < value < 0.0005 else f"{100 * value:.1f}"
 
 
+def format_signed(value: float) -> str:
+    """Write a difference with its sign.
+
+    Example:
+        >>> format_signed(0.0123), format_signed(-0.2), format_signed(float("nan"))
+        ('+0.012', '−0.200', '–')
+    """
+    text = format_number(float(value))
+    if text.startswith("-"):
+        return f"−{text[1:]}"
+    return text if text == "–" else f"+{text}"
+
+
+class Ends(Protocol):
+    """What has a lower and an upper end."""
+
+    @property
+    def low(self) -> float:
+        """The lower end."""
+        ...
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+        ...
+
+
+def format_interval(value: Ends | None, signed: bool = False) -> str:
+    """Write an interval as its two ends; nothing for none, and for one that is not defined.
+
+    Example:
+        >>> from bayesfuse.evaluation.resampling import Interval
+        >>> format_interval(Interval(0.2, 0.1, 0.3)), format_interval(None)
+        ('0.100 to 0.300', '')
+        >>> format_interval(Interval(0.2, -0.1, 0.3), signed=True)
+        '−0.100 to +0.300'
+    """
+    if value is None or math.isnan(value.low):
+        return ""
+    write = format_signed if signed else format_number
+    ends = (write(value.low), write(value.high))
+    return " to ".join(f"−{end[1:]}" if end.startswith("-") else end for end in ends)
+
+
 def metric_name(key: str) -> str:
     """Write the key of a metric as a reader would.
 
@@ -92,4 +140,4 @@ def metric_meaning(key: str) -> str:
         >>> metric_meaning("val_brier")
         'mean squared error of the probability; lower is better'
     """
-    return next((MEANINGS[word] for word in key.split("_") if word in MEANINGS), "")
+    return next((MEANINGS[word] for word in reversed(key.split("_")) if word in MEANINGS), "")

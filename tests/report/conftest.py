@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bayesfuse.evaluation.checks import predictive_check
+from bayesfuse.evaluation.resampling import Interval
 from bayesfuse.report import (
     ItemRow,
     KnownTruth,
@@ -19,7 +21,11 @@ from bayesfuse.report import (
     ReportData,
     TagRow,
 )
+from bayesfuse.report.competitors import SCORES, Competitor, Competitors
 from bayesfuse.report.item_rows import LabelRanking, RankedGroup, RankedRow, SurpriseRow
+from bayesfuse.report.risk import collect_risks
+from bayesfuse.report.statistics import Statistics
+from bayesfuse.report.strata import MissingRow, collect_strata
 from bayesfuse.report.thumbnails import thumbnail
 
 LABELS = (
@@ -93,6 +99,29 @@ def item(rng: np.random.Generator, index: int) -> ItemRow:
     )
 
 
+def statistics(names: Sequence[str], num_items: int = 300) -> Statistics:
+    """Return every section, of labels that were drawn from their probabilities."""
+    rng = np.random.default_rng(1)
+    mean = rng.beta(0.6, 2.0, (num_items, len(names)))
+    labels = (rng.random(mean.shape) < mean).astype(np.float32)
+    draws = np.clip(mean + rng.normal(0, 0.02, (4, *mean.shape)), 0, 1)
+    there = np.arange(num_items) % 5 > 0
+    strata = {"with text": there, "without text": ~there}
+    shares = rng.beta(1.5, 9, num_items)
+    ends = Interval(0.02, 0.01, 0.03)
+    scores = dict.fromkeys(SCORES, ends)
+    rows = [Competitor(name, scores, scores, 3.1, 0.2, 98_304) for name in ("bayesian", "twin")]
+    return Statistics(
+        intervals={"macro_ap": Interval(0.5203, 0.5001, 0.5399)},
+        risks=collect_risks(mean, -np.abs(mean - 0.5).sum(axis=1), labels, names, replicates=20),
+        check=predictive_check(draws, labels, names, strata=strata, replicates=100),
+        strata=collect_strata(mean, labels, shares, strata),
+        missing=[MissingRow("text", 0.5, 0.4, 0.2, 0.02, 0.8, 0.05)],
+        competitors=Competitors(rows, 0.95, 3, ["Both were fitted on Monday."]),
+        notes=["The predictive check is of 300 items, chosen at random."],
+    )
+
+
 @pytest.fixture(scope="session")
 def report_data() -> ReportData:
     """Return made-up but complete contents of a report on 21 labels."""
@@ -156,6 +185,7 @@ def report_data() -> ReportData:
         versions={"bayesfuse": "0.1.0", "torch": "2.13.0"},
         surprises=[surprise(row) for row in items[5:12]],
         rankings=[ranking(name, items, index) for index, name in enumerate(LABELS)],
+        statistics=statistics(LABELS),
     )
 
 
@@ -167,4 +197,5 @@ def small_report_data(report_data: ReportData) -> ReportData:
         history=[{"epoch": 1, "nll": 3.0}, {"epoch": 2, "nll": 2.5}],
         label_reliability=report_data.label_reliability[:1],
         best_epoch=2,
+        statistics=Statistics(),
     )

@@ -13,14 +13,21 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bayesfuse.errors import MissingExtraError
+from bayesfuse.evaluation.checks import predictive_check
+from bayesfuse.evaluation.resampling import Interval
 from bayesfuse.report import LabelRow, ReliabilityCurve, ReportData, render, write
 from bayesfuse.report import html as html_module
+from bayesfuse.report.competitors import SCORES, Competitor, Competitors
 from bayesfuse.report.html import render_further
 from bayesfuse.report.item_rows import LabelRanking, RankedGroup, RankedRow, SurpriseRow
 from bayesfuse.report.item_table import TABLE_ROWS, items_script
+from bayesfuse.report.risk import collect_risks
+from bayesfuse.report.statistics import Statistics
+from bayesfuse.report.strata import MissingRow, collect_strata
 from bayesfuse.report.words import summary
 
 ATTACK = "<script>alert(1)</script>\"'&"
@@ -158,15 +165,36 @@ def test_every_string_of_the_user_is_escaped(small_report_data: ReportData) -> N
         warnings=[ATTACK],
         versions={ATTACK: ATTACK},
         surprises=[surprise],
+        statistics=attacked_statistics(),
         rankings=[LabelRanking(ATTACK, [RankedGroup(1, 1, [ranked])])],
     )
     attacked = Page(render(data))
     assert attacked.count("script") == clean.count("script") == 2
-    assert attacked.text.count(ATTACK) >= 20
+    assert attacked.text.count(ATTACK) >= 40
     assert attacked.scripts[1] == clean.scripts[1]
     assert json.loads(attacked.scripts[0])["items"][0][:2] == [ATTACK, ATTACK]
     assert ATTACK not in attacked.scripts[0]
     assert "<" not in attacked.scripts[0]
+
+
+def attacked_statistics() -> Statistics:
+    """Return every statistical section, with names that would run."""
+    rng = np.random.default_rng(0)
+    mean = rng.random((60, 2))
+    labels = rng.random((60, 2)) < mean**4
+    strata = {ATTACK: np.arange(60) < 30}
+    ends = dict.fromkeys(SCORES, Interval(0.1, 0.05, 0.2))
+    row = Competitor(ATTACK, ends, ends, 1.0, 1.0, 7)
+    names = [ATTACK, "War"]
+    return Statistics(
+        intervals={ATTACK: ends["nll"]},
+        risks=collect_risks(mean, mean[:, 0], labels, names, replicates=9),
+        check=predictive_check(mean[None], labels, names, strata=strata, replicates=100),
+        strata=collect_strata(mean, labels, mean[:, 0], strata),
+        missing=[MissingRow(ATTACK, 0.5, 0.4, 0.2, 0.02, 0.8, 0.05)],
+        competitors=Competitors([row, row], 0.95, 1, [ATTACK]),
+        notes=[ATTACK],
+    )
 
 
 def test_rows_and_panels_are_bounded_and_it_is_said(
@@ -203,6 +231,34 @@ def test_a_further_page_holds_the_items_that_the_first_has_no_room_for(
         assert links >= others
         assert page.count("h1") == 1
         assert page.scripts[1] == items_script().source
+
+
+def test_every_statistical_section_is_there_and_can_be_left_out(
+    page: Page, report_data: ReportData, small_report_data: ReportData
+) -> None:
+    sections = {"competitors", "risk", "check", "strata"}
+    ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    assert sections <= ids
+    for words in (
+        "0.500 to 0.540",  # the interval of a metric
+        "More than bayesian, paired over items",
+        "Both were fitted on Monday.",
+        "+0.010 to +0.030",
+        "all decisions",
+        "whole items",
+        "without text",
+        "If a modality were missing",
+        "chosen at random",
+    ):
+        assert words in page.text
+    found = report_data.statistics
+    assert found.check is not None
+    for family in found.check.families:
+        assert f"{family.num_outside} of {family.num_statistics:,}" in page.text
+    bare = Page(render(small_report_data))
+    assert not sections & {a["id"] for _, a in bare.elements if "id" in a}
+    assert not {f"#{name}" for name in sections} & {a.get("href") for _, a in bare.elements}
+    assert "95 % interval" not in bare.text.split("Metrics")[2].split("Calibration")[0]
 
 
 def test_a_tempered_posterior_is_declared(small_report_data: ReportData) -> None:
