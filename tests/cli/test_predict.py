@@ -172,6 +172,7 @@ def test_the_report_is_one_page_in_the_run_folder(
     assert bayesfuse("report", "run").code == 0
     page = Path("run/report.html").read_text()
     assert "<!-- old -->" not in page
+    assert page.count('<img class="picture" src="data:image/webp;base64,') > 5  # files of a folder
     done = bayesfuse("report", "run", "--split", "test", "-o", "pages/test.html")
     assert (done.code, done.out) == (0, "Open pages/test.html\n")
     page = Path("pages/test.html").read_text()
