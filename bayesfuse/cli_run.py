@@ -23,6 +23,11 @@ from bayesfuse.config import PredictConfig
 from bayesfuse.errors import ConfigError, unknown_option, write_error
 from bayesfuse.terminal import options_of, refuse_to_overwrite, rows_progress
 
+FORMS = ("html", "md")
+"""What a report can be written as."""
+
+_TERMINAL = Path("-")
+
 
 @options_of(PredictConfig)
 def predict(
@@ -157,7 +162,22 @@ def report(
     split: SplitOption = "val",
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="HTML file; report.html in the run folder if left out."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="File to make, or - for the terminal, in Markdown; report.html (report.md) in "
+            "the run folder if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="html, or md: Markdown for terminals and pull requests; as --out says if left "
+            "out, html by default.",
+            show_default=False,
+        ),
     ] = None,
     compare: Annotated[
         Path | None,
@@ -170,34 +190,61 @@ def report(
         typer.Option(
             min=1,
             help="How many of the most uncertain items are listed; all if left out, a thousand a "
-            "page.",
+            "page, and 10 in Markdown.",
         ),
     ] = None,
     flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
 ) -> None:
     """Write one self-contained HTML page: what was fitted, how good, how sure, what to check."""
-    if out is not None:
+    form, to_terminal = _form(form, out), out == _TERMINAL
+    if out is not None and not to_terminal:
         refuse_to_overwrite(out)
-    page = out or run / "report.html"  # the run's own report is made anew
+    page = out or run / f"report.{form}"  # the run's own report is made anew
     opened, options = open_with(run, catalog, split, flags, labelled=True)
     from bayesfuse.estimator.run_folder import typed_command
     from bayesfuse.report.collect import collect
     from bayesfuse.report.html import write
-    from bayesfuse.report.pages import num_pages, page_path
+    from bayesfuse.report.markdown import NUM_ITEMS, render_markdown
+    from bayesfuse.report.pages import num_pages, page_path, write_pages
 
+    if form == "md":
+        items = NUM_ITEMS if items is None else items
     listed = len(opened.rows) if items is None else min(items, len(opened.rows))
-    further = [page_path(page, number) for number in range(2, num_pages(listed) + 1)]
+    pages = num_pages(listed) if form == "html" else 1
+    further = [page_path(page, number) for number in range(2, pages + 1)]
     for path in further if out is not None else ():
         refuse_to_overwrite(path)
     draws, seed = draws_and_seed(opened, options)
     found = collect(run, opened, split, draws, seed, options.decision, items, compare)
     found = replace(found, report_command=typed_command())
+    if to_terminal:
+        typer.echo(render_markdown(found), nl=False)
+        return
     try:
         page.absolute().parent.mkdir(parents=True, exist_ok=True)
-        write(found, page)
+        if form == "html":
+            write(found, page)
+        else:
+            write_pages([render_markdown(found)], page)
     except OSError as error:
         raise write_error(page, error, "Make room or choose another --out.") from error
     typer.echo(f"Open {page}")
     if further:
         names = " to ".join(dict.fromkeys([further[0].name, further[-1].name]))
         typer.echo(f"{listed:,} items: further pages beside it, {names}")
+
+
+def _form(asked: str | None, out: Path | None) -> str:
+    """Return as what a report is to be written.
+
+    Raises:
+        ConfigError: If there is no such format, or a page is to go to the terminal.
+    """
+    if asked is None:
+        markdown = out is not None and (out == _TERMINAL or out.suffix.lower() == ".md")
+        return "md" if markdown else "html"
+    if asked not in FORMS:
+        raise ConfigError(f"In --format: {unknown_option('format', asked, FORMS)}")
+    if asked == "html" and out == _TERMINAL:
+        raise ConfigError("--out - is for --format md; name a file for an HTML page.")
+    return asked
