@@ -94,6 +94,7 @@ def fit(
         "elbo": settings.elbo,
         "temperature": settings.temperature,
         "class_weights": settings.class_weights,
+        "recalibrate": settings.recalibrate,
         "warnings": list(done.warnings),
         "val": None if done.evaluation is None else done.evaluation.to_dict(),
     }

@@ -66,6 +66,7 @@ def check(
         about = {"draws": draws, "seed": seed, "elbo": opened.config.elbo}
         about |= {"temperature": opened.config.temperature}
         about |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
+        about |= {"recalibrate": opened.config.recalibrate}
         about |= {"inference_data": None if out is None else str(out)}
         typer.echo(json.dumps({**about, **found.to_dict()}))
         return

@@ -48,6 +48,7 @@ def decide(
         about = {"split": split, "draws": draws, "seed": seed, "elbo": opened.config.elbo}
         about |= {"temperature": opened.config.temperature}
         about |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
+        about |= {"recalibrate": opened.config.recalibrate}
         typer.echo(json.dumps({**about, "file": str(path), **found.to_dict()}))
         return
     head = f"{goal}: {opened.catalog.source}, {split}, {how_drawn(opened, draws)}"

@@ -112,6 +112,8 @@ def temperature_and_weights(config: FitConfig) -> str:
 
 
 def _weighted(config: FitConfig) -> str:
-    """Say which class weights there are, if any."""
+    """Say which class weights there are, and how draws are recalibrated, if so."""
     weights = config.class_weights
-    return "" if weights == "none" else f", class weights {weights}: of a reweighted problem"
+    said = "" if weights == "none" else f", class weights {weights}: of a reweighted problem"
+    how = config.recalibrate
+    return said if how == "none" else f"{said}, recalibrated on val ({how})"

@@ -78,6 +78,7 @@ def predict(
     metadata = {"draws": draws, "seed": seed, "elbo": opened.config.elbo}
     metadata |= {"temperature": opened.config.temperature}
     metadata |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
+    metadata |= {"recalibrate": opened.config.recalibrate}
     metadata |= {"update_old": options.update_old, "decision": rule.to_dict()}
     with rows_progress(len(rows) * len(opened.classifier.label_names_)) as on_rows:
         count = write_predictions(tables, out, metadata, on_rows)
@@ -146,6 +147,7 @@ def evaluate(
         about = {"split": split, "draws": draws, "seed": seed, "elbo": opened.config.elbo}
         about |= {"temperature": opened.config.temperature}
         about |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
+        about |= {"recalibrate": opened.config.recalibrate}
         if rule is not None and tags is not None:
             about |= {"decision": rule.to_dict(), "achieved": tags.to_dict()}
         typer.echo(json.dumps({**about, **scored.to_dict()}))

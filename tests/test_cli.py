@@ -89,7 +89,8 @@ def test_every_setting_is_a_flag(name: str) -> None:
     if name in {"decide", "check", "explain", "rank"}:  # of no account there
         wanted -= {"--decision"}
     if name == "compare":  # it tags nothing, and its methods share frozen features
-        wanted -= {"--decision", *(f"--{n.replace('_', '-')}" for n in FinetuneConfig.model_fields)}
+        wanted -= {"--decision", "--recalibrate"}
+        wanted -= {*(f"--{n.replace('_', '-')}" for n in FinetuneConfig.model_fields)}
         assert "--finetune" not in flags
     if name in {"evaluate", "decide", "check", "explain", "rank", "report"}:  # no new items
         wanted -= {"--update-old"}

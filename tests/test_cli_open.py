@@ -16,6 +16,7 @@ from bayesfuse.config import FitConfig
         ({}, ""),
         ({"temperature": 0.5}, ", temperature 0.5"),
         ({"temperature": 0.5, "elbo": "none"}, ""),
+        ({"recalibrate": "isotonic"}, ", recalibrated on val (isotonic)"),
         ({"class_weights": "inverse"}, ", class weights inverse: of a reweighted problem"),
     ],
 )

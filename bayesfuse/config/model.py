@@ -20,6 +20,7 @@ SCHEDULES = ("cosine", "cyclical", "linear", "sigmoid")
 DECAYS = ("constant", "cosine")
 PRECISIONS = ("auto", "bfloat16", "float32")
 DECISIONS = ("f1", "half")
+RECALIBRATIONS = ("isotonic", "none", "temperature")
 SPLITS = ("all", "test", "train", "val")
 
 FeatureNorm = Annotated[
@@ -138,6 +139,11 @@ class NetworkConfig(Config):
     draws: int = Field(64, ge=1, description="Posterior draws of a prediction.")
     decision: Annotated[str, one_of("decision rule", DECISIONS)] = Field(
         "half", description="Tag where the probability exceeds one half, or the val F1 threshold."
+    )
+    recalibrate: Annotated[str, one_of("recalibration", RECALIBRATIONS)] = Field(
+        "none",
+        description="Change the probabilities of every draw after training, as val has it: by one "
+        "temperature, by an isotonic map a label, or none.",
     )
     seed: int = Field(0, ge=0, description="Seed of everything.")
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")

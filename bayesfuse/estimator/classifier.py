@@ -32,12 +32,14 @@ from bayesfuse.estimator.model import (
 )
 from bayesfuse.estimator.parameters import ModelParameters
 from bayesfuse.estimator.pretraining import pretrained_gat
+from bayesfuse.estimator.recalibrating import check_recalibrable, fit_recalibration
 from bayesfuse.estimator.relations import check_relations, relations_that_count
 from bayesfuse.estimator.rules import rule_of
 from bayesfuse.estimator.run_folder import load_run, save_run
 from bayesfuse.estimator.training_data import catalog_data, hold_out
 from bayesfuse.estimator.validating import Validator
 from bayesfuse.evaluation.decisions import DecisionRule
+from bayesfuse.evaluation.recalibration import Recalibration
 from bayesfuse.evaluation.thresholds import best_thresholds
 from bayesfuse.evaluation.uncertainty import Predictive, summarise
 from bayesfuse.graph.linked_features import LinkedFeatures
@@ -67,6 +69,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         result_: Which epoch was kept, and why training ended.
         thresholds_: Thresholds that maximise F1 a label on the validation items, `labels`; 0.5
             where there were none.
+        recalibration_: What `recalibrate` came to on the validation items; None for `"none"`.
         rule_: What `bayesfuse decide` chose for a run folder; None if nothing.
         label_counts_: Training items with each label, `labels`.
         links_: Whom items hear (`bayesfuse.estimator.links.Links`); None without a graph of people.
@@ -117,6 +120,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             self.__dict__.pop(name, None)  # of an earlier fit, perhaps on another kind of X
         self.links_: Links | None = None
         data = self._training_data(X, y, validation, config)
+        check_recalibrable(data, config)
         relations = relations_that_count(data, config)
         device = choose_device(config.device)
         features = data.train
@@ -146,10 +150,8 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         )
         validator = None
         if data.val is not None:
-            val, predictive = (
-                Batches(data.val, data.val_labels, device),
-                self._predictive(config.seed),
-            )
+            val = Batches(data.val, data.val_labels, device)
+            predictive = self._predictive(config.seed)
             validator = Validator(val, predictive, config.val_draws, finetuning, weights)
         self.result_: SVIResult = svi.fit(train, validator, on_step=on_step, on_epoch=on_epoch)
         if finetuning is not None:
@@ -158,8 +160,9 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         self.n_iter_ = len(self.history_)
         self.thresholds_ = np.full(len(self.label_names_), 0.5)
         self.rule_: DecisionRule | None = None
+        self.recalibration_: Recalibration | None = None
         if validator is not None and data.val_labels is not None:
-            probability = validator.probability(config.draws)
+            self.recalibration_, probability = fit_recalibration(validator, data.val_labels, config)
             self.thresholds_ = best_thresholds(probability, data.val_labels)
         return self
 
@@ -195,6 +198,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         seed: int | None = None,
         memory_budget: int = DEFAULT_MEMORY_BUDGET,
         prior: bool = False,
+        recalibrated: bool = True,
     ) -> Iterator[NDArray[np.float32]]:
         """Yield `sample_proba` for one chunk of items after the other, `draws x items x labels`.
 
@@ -204,6 +208,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             seed: As for `sample_proba`.
             memory_budget: Bytes that a chunk may take; the numbers do not depend on it.
             prior: Draw the random weights from their prior; all others are as fitted.
+            recalibrated: Whether draws of the posterior are recalibrated, if the fit was to be.
         """
         table = self._table(X)
         draws = self.draws if draws is None else draws
@@ -213,9 +218,10 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         rows = np.arange(-(-left // LANES) * LANES) % left
         batches = Batches(table.take(rows), None, choose_device(self.device))
         predictive = self._predictive(self.seed if seed is None else seed, prior)
+        change = self.recalibration_ if recalibrated and not prior else None
         for chunk in predictive.chunks(batches, draws, memory_budget):
             if left > 0:
-                yield chunk[:, :left]
+                yield chunk[:, :left] if change is None else change(chunk[:, :left])
             left -= chunk.shape[1]
 
     def uncertainty(self, X: Any, draws: int | None = None, seed: int | None = None) -> Predictive:

@@ -282,9 +282,11 @@ def _about_items(path: Path, run: Run, split: str, *, guaranteed: bool) -> list[
     if split in {"train", "all"}:
         return ["The network was trained on some of these items: thresholds will be off on others."]
     if split == "val" and guaranteed:
+        too = "" if run.classifier.recalibration_ is None else " and recalibrated it"
         return [
-            "These items chose the epoch of the fit, too, so that the guarantee is not exact. With "
-            "items that the fit has not seen it is: name a catalogue of them after the run."
+            f"These items chose the epoch of the fit{too}, too, so that the guarantee is not "
+            "exact. With items that the fit has not seen it is: name a catalogue of them after the "
+            "run."
         ]
     return []
 

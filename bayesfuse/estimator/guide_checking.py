@@ -75,7 +75,8 @@ def check_guide(
     chosen = np.sort(rng.permutation(len(rows))[:max_left_out])
     totals, done = np.zeros(draws), 0
     kept, likely = [], []
-    for chunk in classifier.iter_proba(catalog.features.take(rows), draws, seed):
+    features = catalog.features.take(rows)
+    for chunk in classifier.iter_proba(features, draws, seed, recalibrated=False):
         here = slice(done, done + chunk.shape[1])
         told = log_likelihood(chunk[:, :, learned], labels[here, learned], by_item=True)
         totals += told.sum(axis=1, dtype=np.float64)

@@ -154,6 +154,7 @@ def _gather(
             "seed": seed,
             "temperature": float(config.temperature) if has_posterior else 1.0,
             "class_weights": config.class_weights,
+            "recalibrate": config.recalibrate,
             "elbo": config.elbo,
             "guide": config.guide if has_posterior else "none",
             "draws": draws,

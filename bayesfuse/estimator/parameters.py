@@ -62,6 +62,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         val_draws: int = 16,
         draws: int = 64,
         decision: str = "half",
+        recalibrate: str = "none",
         seed: int = 0,
         device: str = "auto",
         precision: str = "auto",
@@ -127,6 +128,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.val_draws = val_draws
         self.draws = draws
         self.decision = decision
+        self.recalibrate = recalibrate
         self.seed = seed
         self.device = device
         self.precision = precision

@@ -8,6 +8,7 @@ history.csv               one row an epoch
 metrics.json              scores on the validation items, best epoch, why training ended
 environment.json          versions, device and command
 encoders.json, .safetensors  the fitted encoders, where raw cells were encoded
+recalibration.json        how draws are recalibrated, where they are
 decision.json             what `bayesfuse decide` chose, where it did
 graph.safetensors         who is heard: graph, features, ids; where there is a graph
 ========================  ===========================================================
@@ -44,6 +45,7 @@ from bayesfuse.estimator.files import (
 )
 from bayesfuse.estimator.links import Links
 from bayesfuse.estimator.model import build_model, choose_device
+from bayesfuse.estimator.recalibrating import read_recalibration, write_recalibration
 from bayesfuse.estimator.rules import read_rule, write_rule
 from bayesfuse.inference.history import SVIResult
 from bayesfuse.models.fusion.text_bitransformer import TextTransformer
@@ -132,12 +134,15 @@ def save_run(
             "annealed": result.annealed,
             "temperature": config.temperature,
             "class_weights": config.class_weights,
+            "recalibrate": config.recalibrate,
             "parameters": classifier.model_.num_parameters,
         }
         write_json(partial / "metrics.json", {**fitted, **(metrics or {})})
         write_json(partial / "environment.json", {**_environment(), **(environment or {})})
         if classifier.links_ is not None:
             classifier.links_.write(partial)
+        if classifier.recalibration_ is not None:
+            write_recalibration(classifier.recalibration_, classifier.label_names_, partial)
         if classifier.rule_ is not None:
             write_rule(classifier.rule_, classifier.label_names_, partial)
         if extra is not None:
@@ -235,6 +240,8 @@ def load_run(kind: type[FusionClassifier], path: Path, device: str = "auto") -> 
     )
     classifier.model_.load_tensors(tensors, path / "model.safetensors")
     classifier.links_ = Links.read(path, widths) if about.get("linked") else None
+    names = classifier.label_names_
+    classifier.recalibration_ = read_recalibration(model_config, names, path)
     classifier.rule_ = read_rule(classifier.label_names_, path)
     classifier.result_, classifier.history_ = result, result.history
     classifier.n_iter_ = len(result.history)

@@ -34,6 +34,11 @@ def training_warnings(classifier: FusionClassifier) -> list[str]:
             f"With class weights {classifier.class_weights} the posterior is that of a reweighted "
             "problem: its intervals are not those of the labels' model."
         )
+    if classifier.recalibration_ is not None:
+        found.append(
+            f"The probabilities were recalibrated ({classifier.recalibration_.method}) on the val "
+            "items, whose own scores look better for it than those of others will."
+        )
     if classifier.links_ is not None:
         found += classifier.links_.graph.warnings
     if classifier.links_ is not None and classifier.graph_relations == "each":

@@ -37,11 +37,18 @@ class Validator:
 
     def probability(self, draws: int) -> NDArray[np.float32]:
         """Return the predictive probability of the items, `items x labels`."""
+        return self.predictive.mean(self._now(), draws)
+
+    def draws_of_probability(self, draws: int) -> NDArray[np.float32]:
+        """Return the draws whose mean `probability` is, `draws x items x labels`."""
+        return np.concatenate(list(self.predictive.chunks(self._now(), draws)), axis=1)
+
+    def _now(self) -> Batches:
+        """Return the items as the networks that are trained too make them now."""
         if self.finetuning is None:
-            return self.predictive.mean(self.items, draws)
+            return self.items
         features = self.finetuning.val_features(self.items.features)
-        now = Batches(features, self.items.labels, self.items.device)
-        return self.predictive.mean(now, draws)
+        return Batches(features, self.items.labels, self.items.device)
 
     def __call__(self) -> Validation:
         """Return the NLL, weighted as in training, and the macro average precision."""

@@ -86,7 +86,7 @@ def test_json_is_one_document_and_warnings_are_not_in_its_way(
     assert done.out.count("\n") == 1
     assert list(done.json) == [
         *("run", "seconds", "epochs", "best_epoch", "stopped", "elbo", "temperature"),
-        *("class_weights", "warnings", "val"),
+        *("class_weights", "recalibrate", "warnings", "val"),
     ]
     assert [f"Warning: {words}" for words in done.json["warnings"]] == done.err.splitlines()
     metrics = json.loads(Path("run/metrics.json").read_text())
@@ -199,6 +199,32 @@ def test_class_weights_are_said_everywhere(place: Path, bayesfuse: Bayesfuse) ->
         assert json.loads(Path(out, "metrics.json").read_text())["class_weights"] == "positive"
         metadata = pq.read_schema(f"{out}.parquet").metadata[b"bayesfuse"]
         assert json.loads(metadata)["class_weights"] == "positive"
+
+
+def test_recalibration_is_said_everywhere_and_changes_every_output(
+    place: Path, bayesfuse: Bayesfuse
+) -> None:
+    import pyarrow.parquet as pq
+
+    flags = [*CSV, *ENCODE, *SMALL, "--split", "part"]
+    for how in ("none", "isotonic", "temperature"):
+        done = bayesfuse("fit", "films.csv", *flags, "--recalibrate", how, "-o", how)
+        assert done.code == 0, done.err
+        assert (f"recalibrated ({how}) on the val items" in done.err) == (how != "none")
+        assert Path(how, "recalibration.json").is_file() == (how != "none")
+        said = [
+            bayesfuse("predict", how, "-o", f"{how}.parquet").out,
+            bayesfuse("evaluate", how).out,
+            bayesfuse("rank", how, "--label", "Horror").out,
+        ]
+        for out in said:
+            assert (f", recalibrated on val ({how})" in out) == (how != "none")
+        told = json.loads(pq.read_schema(f"{how}.parquet").metadata[b"bayesfuse"])
+        assert told["recalibrate"] == how
+    means = [pq.read_table(f"{how}.parquet")["mean"] for how in ("none", "isotonic", "temperature")]
+    assert len({tuple(mean.to_pylist()) for mean in means}) == 3
+    nll = [bayesfuse("evaluate", how, "--json").json["nll"] for how in ("none", "temperature")]
+    assert nll[1] < nll[0]
 
 
 def test_modality_dropout_trains_otherwise(place: Path, bayesfuse: Bayesfuse) -> None:

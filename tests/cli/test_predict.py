@@ -78,6 +78,7 @@ def test_seed_draws_and_decision(place: Path, fitted: Path, bayesfuse: Bayesfuse
     assert not f1["decision"].equals(base["decision"])
     metadata = json.loads(pq.read_schema("c.parquet").metadata[b"bayesfuse"])
     about = {"elbo": "annealed", "temperature": 1.0, "class_weights": "none", "without": []}
+    about |= {"recalibrate": "none"}
     assert metadata.pop("decision")["goal"] == "half"
     assert metadata == {"draws": 9, "seed": 0, **about, "update_old": False}
 
@@ -114,6 +115,7 @@ def test_evaluate_says_what_fit_said(fitted: Path, bayesfuse: Bayesfuse) -> None
     assert (done.code, done.err) == (0, "")
     found = done.json
     names = ("split", "draws", "seed", "elbo", "temperature", "class_weights", "without")
+    names += ("recalibrate",)
     about = {name: found.pop(name) for name in names}
     assert about == {
         "split": "val",
@@ -122,6 +124,7 @@ def test_evaluate_says_what_fit_said(fitted: Path, bayesfuse: Bayesfuse) -> None
         "elbo": "annealed",
         "temperature": 1.0,
         "class_weights": "none",
+        "recalibrate": "none",
         "without": [],
     }
     assert found == metrics["val"]

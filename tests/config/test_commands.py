@@ -52,6 +52,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "learning_rate_decay": st.sampled_from(module.DECAYS),
     "precision": st.sampled_from(PRECISIONS),
     "decision": st.sampled_from(DECISIONS),
+    "recalibrate": st.sampled_from(module.RECALIBRATIONS),
     "preset": st.sampled_from([None, *PRESETS]),
     "prior_scale": scales("fan-in", "learned"),
     "init_scale": scales("prior"),

@@ -51,7 +51,7 @@ def test_initial_scales_are_read_from_text() -> None:
     [
         *[(name, "nonsense") for name in ("fusion", "classifier", "prior", "guide", "elbo")],
         *[(name, "nonsense") for name in ("annealing", "learning_rate_decay", "decision")],
-        *[(name, "nonsense") for name in ("precision", "preset")],
+        *[(name, "nonsense") for name in ("precision", "preset", "recalibrate")],
         *[(name, 0) for name in ("hidden", "pieces", "rank", "epochs", "draws", "patience")],
         *[(name, math.nan) for name in ("l1", "learning_rate", "temperature", "prior_scale")],
         *[(name, math.inf) for name in ("l2", "annealing_epochs", "clip", "init_scale")],

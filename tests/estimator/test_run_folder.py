@@ -162,6 +162,7 @@ def test_metrics_and_environment(fitted, saved):
         "annealed": True,
         "temperature": 1.0,
         "class_weights": "none",
+        "recalibrate": "none",
         "parameters": fitted.model_.num_parameters,
     }
     assert {"python", "system", "packages", "command"} == set(environment)

@@ -5,13 +5,14 @@ from types import SimpleNamespace
 import pytest
 
 from bayesfuse.estimator.training_warnings import training_warnings
+from bayesfuse.evaluation.recalibration import Recalibration
 
 
 def trained(**changes: object) -> SimpleNamespace:
     result = {"stopped": "finished", "annealed": True, "best_epoch": 4}
     own = {"temperature": 1.0, "elbo": "annealed", "links_": None, "class_weights": "none"}
     result |= {name: value for name, value in changes.items() if name in result}
-    own |= {"graph_relations": "union", "model_": None}
+    own |= {"graph_relations": "union", "model_": None, "recalibration_": None}
     own |= {name: value for name, value in changes.items() if name in own}
     return SimpleNamespace(result_=SimpleNamespace(**result), **own)
 
@@ -33,6 +34,7 @@ def test_what_went_as_it_should_is_no_warning() -> None:
         ({"annealed": False}, "before the annealing has ended"),
         ({"temperature": 0.5}, "colder"),
         ({"temperature": 2.0}, "warmer"),
+        ({"recalibration_": Recalibration(2.0)}, "recalibrated (temperature) on the val items"),
         ({"class_weights": "positive"}, "about as common as not"),
         ({"class_weights": "inverse"}, "class weights inverse the posterior"),
     ],

@@ -36,6 +36,9 @@ def test_the_score_is_that_of_the_mean_over_draws(items: Batches) -> None:
     assert found.nll == pytest.approx(metrics.nll(probability, items.labels))
     assert found.macro_ap == metrics.average_precision(probability, items.labels).macro
     assert not np.array_equal(probability, made.probability(2))
+    draws = made.draws_of_probability(5)
+    assert draws.shape == (5, 20, 2)
+    np.testing.assert_allclose(draws.mean(axis=0), probability, rtol=1e-6)
 
 
 def test_the_nll_is_weighted_as_training_is(items: Batches) -> None:
