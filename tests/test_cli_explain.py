@@ -18,7 +18,7 @@ runner = CliRunner()
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["run"], "Missing argument 'ITEM'"),
+        (["run"], "Expected an ITEM to explain, by id or title, or --by-label"),
         (["run", "Jaws"], "There is no run folder run"),
         (["run", "Jaws", "--regions", "4"], 'as 4x3, or none; got "4"'),
         (["run", "Jaws", "--regions", "0x3"], 'as 4x3, or none; got "0x3"'),
