@@ -82,6 +82,7 @@ def test_the_script_makes_no_markup_of_names_and_asks_for_nothing() -> None:
     assert f"const ROWS = {TABLE_ROWS};" in script.source
 
 
+@pytest.mark.slow
 def test_a_page_of_a_thousand_items_with_pictures_is_below_5_mb(report_data: ReportData) -> None:
     num_ranked = MAX_RANKINGS * NUM_RANKED
     size = PICTURE_BYTES // (PAGE_ITEMS + num_ranked)  # no two pictures alike, all at the limit
@@ -134,3 +135,11 @@ def test_a_place_for_a_picture_is_kept_where_others_have_one(
     body = next(part for part in render(data).split("</tbody") if "id-1" in part)
     assert body.count("<img") == int(pictured)
     assert body.count('<span class="picture"></span>') == int(pictured)
+
+
+def test_the_items_of_a_page_leave_room_for_all_else(report_data: ReportData) -> None:
+    uri = "data:image/webp;base64,"
+    size = PICTURE_BYTES // (PAGE_ITEMS + MAX_RANKINGS * NUM_RANKED) * 4 // 3
+    items = [row(index, f"{uri}{index:0{size}}") for index in range(PAGE_ITEMS)]
+    data = table_data(items, ["Horror", "Comedy"], Pictures())
+    assert 1_900_000 < len(json.dumps(data)) < 3_500_000
