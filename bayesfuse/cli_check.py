@@ -44,12 +44,18 @@ def check(
             "--out", "-o", help="netCDF file to make: all draws and labels, for ArviZ to read."
         ),
     ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Folder to make: the checks as pictures, in SVG and PNG."),
+    ] = None,
     as_json: JsonOption = False,
     flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
 ) -> None:
     """Check whether labels look like those that the model draws, and how good the guide is."""
     if out is not None:
         refuse_to_overwrite(out)
+    if figures is not None:
+        refuse_to_overwrite(figures, "Choose another --figures.")
     opened, options = open_with(run, catalog, split, flags, labelled=False)
     from bayesfuse.estimator.checking import check_run
 
@@ -62,14 +68,22 @@ def check(
         from bayesfuse.inference.idata import save
 
         save(inference_data_of(opened, draws=draws, seed=seed), out)
+    pictures = []
+    if figures is not None:
+        from bayesfuse.report.check_figures import write_check_figures
+
+        pictures = write_check_figures(found, figures)
     if as_json:
         about = {"draws": draws, "seed": seed, "elbo": opened.config.elbo}
         about |= {"temperature": opened.config.temperature}
         about |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
         about |= {"recalibrate": opened.config.recalibrate}
         about |= {"inference_data": None if out is None else str(out)}
+        about |= {"figures": [str(path) for path in pictures]}
         typer.echo(json.dumps({**about, **found.to_dict()}))
         return
     typer.echo(f"{how_drawn(opened, draws)}\n{found}")
     if out is not None:
         typer.echo(f"\nFor ArviZ: {out}")
+    if figures is not None:
+        typer.echo(f"\n{len(pictures)} pictures: {figures}")

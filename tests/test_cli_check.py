@@ -22,6 +22,7 @@ runner = CliRunner()
         (["run", "--replicates", "10"], "--replicates"),
         (["run", "--decision", "f1"], "No such option"),
         (["run", "-o", "taken.nc"], "taken.nc exists already"),
+        (["run", "--figures", "taken.nc"], "taken.nc exists already"),
     ],
 )
 def test_mistakes_end_with_2(

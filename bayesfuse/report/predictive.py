@@ -91,7 +91,7 @@ def _lines(
     def draw(figure: Figure, colours: Colours) -> None:
         axes = figure.subplots()
         draw_spans(axes, [_span(one) for one in rows], colours)
-        axes.set(title=title, xlabel=unit)
+        axes.set(title=_title(name, title, family), xlabel=unit)
 
     caption = f"{title}{_of(family)}. {_verdict(family)}"
     if len(rows) < family.num_statistics:
@@ -121,7 +121,11 @@ def _counts(name: str, family: FamilyCheck, rows: Sequence[StatisticCheck]) -> S
         short = [one.name.split()[0] + ("+" if "more" in one.name else "") for one in classes]
         axes.set_xticks(places, short)
         axes.grid(visible=False, axis="x")
-        axes.set(title=title, xlabel="labels of an item", ylabel="share of the items")
+        axes.set(
+            title=_title(name, title, family),
+            xlabel="labels of an item",
+            ylabel="share of the items",
+        )
 
     caption = f"{title}{_of(family)}; bars are what was observed. {_verdict(family)}"
     return Sketch(name, 4.2, 2.6, draw, _alt(title, family, rows), caption)
@@ -135,7 +139,7 @@ def _sets(name: str, family: FamilyCheck, rows: Sequence[StatisticCheck]) -> Ske
         for axes, one in zip(every, rows, strict=True):  # each in a unit of its own
             draw_spans(axes, [_span(one)], colours)
             axes.margins(x=0.12)
-        every[0].set_title(title)
+        every[0].set_title(_title(name, title, family))
 
     caption = (
         f"{title}{_of(family)}: how many different ones there are, the largest, the share of items "
@@ -158,6 +162,11 @@ def _span(one: StatisticCheck) -> Span:
         note=f"p {one.p:.3f}",
         marked=one.adjusted < SURPRISING,
     )
+
+
+def _title(name: str, title: str, family: FamilyCheck) -> str:
+    """Say of what it is, where a file lies beside others."""
+    return f"{title}{_of(family)}{' (prior)' if name.startswith('prior') else ''}"
 
 
 def _of(family: FamilyCheck) -> str:

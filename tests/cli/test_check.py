@@ -55,6 +55,21 @@ def test_arviz_reads_what_it_writes(fitted: Path, place: Path, bayesfuse: Bayesf
     assert "new/idata.nc exists already" in again.err
 
 
+def test_pictures_are_made(fitted: Path, place: Path, bayesfuse: Bayesfuse) -> None:
+    args = ["check", fitted, *FEW, "--guide-draws", "0", "--figures", "pictures"]
+    done = bayesfuse(*args)
+    assert (done.code, done.err) == (0, "")
+    files = sorted(Path("pictures").iterdir())
+    assert done.out.endswith(f"\n{len(files)} pictures: pictures\n")
+    assert {path.suffix for path in files} == {".svg", ".png"}
+    told = bayesfuse(*args[:-1], "more", "--json").json["figures"]
+    assert sorted(told) == [f"more/{path.name}" for path in files]
+    assert "Comedy" in Path("pictures/posterior-label-rate.svg").read_text()
+    again = bayesfuse(*args)
+    assert (again.code, again.out) == (2, "")
+    assert "pictures exists already and is left as it is. Choose another --figures." in again.err
+
+
 def test_a_run_without_posterior_is_checked_too(
     place: Path, bayesfuse: Bayesfuse, fitted: Path
 ) -> None:
