@@ -234,21 +234,24 @@ def _unkept(
 ) -> list[str]:
     """Say of what nothing could be guaranteed, what happens, and what would help."""
     level = settings.min_precision if goal == "precision" else settings.min_recall
-    instead = "it is never tagged" if goal == "precision" else "it is tagged always"
+    when = "never" if goal == "precision" else "always"
     whose: Sequence[str] = names
-    if len(guarantees) == 1 and settings.guarantee == "pooled":
-        whose, instead = ("all labels together",), instead.replace("it is", "they are")
+    if settings.guarantee == "pooled":
+        whose = ("all labels together",)
+    left = [(name, one.needed) for name, one in zip(whose, guarantees, strict=True) if not one.kept]
+    few = [f"{name} about {needed:,}" for name, needed in left if needed is not None]
+    hopeless = [name for name, needed in left if needed is None]
     found = []
-    for name, one in zip(whose, guarantees, strict=True):
-        if one.kept:
-            continue
-        help_ = f"no threshold reaches it on the {num_items:,} items at hand"
-        if one.needed is not None:
-            help_ = f"{num_items:,} items are too few; about {one.needed:,} like these would do"
-        found.append(
-            f"{name}: a {goal} of {level:g} cannot be guaranteed with confidence "
-            f"{settings.confidence:g} ({help_}), so {instead}."
-        )
+    for told, why in (
+        (few, f"{num_items:,} items are too few. So many like these would do"),
+        (hopeless, f"no threshold reaches it on the {num_items:,} items at hand"),
+    ):
+        if told:
+            found.append(
+                f"A {goal} of {level:g} cannot be guaranteed with confidence "
+                f"{settings.confidence:g}, since {why}: {', '.join(told)}. What cannot be "
+                f"guaranteed is {when} tagged."
+            )
     return found
 
 

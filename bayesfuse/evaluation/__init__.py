@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bayesfuse.evaluation.achieved import Achieved, achieved
 from bayesfuse.evaluation.calibration import (
     ReliabilityCurve,
     calibration_error_per_label,
@@ -9,9 +10,11 @@ from bayesfuse.evaluation.calibration import (
     reliability_curve,
 )
 from bayesfuse.evaluation.criterion import Criterion
+from bayesfuse.evaluation.decisions import DecisionRule, cost_thresholds
 from bayesfuse.evaluation.decomposition import BrierDecomposition, brier_decomposition
 from bayesfuse.evaluation.draw_file import DrawFile
 from bayesfuse.evaluation.evaluate import Evaluation, LabelEvaluation, evaluate
+from bayesfuse.evaluation.guarantees import Guarantee, guarantee
 from bayesfuse.evaluation.informative import Batch, most_informative
 from bayesfuse.evaluation.intervals import bootstrap_scores, bootstrap_scores_per_label
 from bayesfuse.evaluation.metrics import (
@@ -28,6 +31,7 @@ from bayesfuse.evaluation.metrics import (
 )
 from bayesfuse.evaluation.outliers import outlier_auroc
 from bayesfuse.evaluation.ranking import Ranking, near_ties, rank_draws, ranks, write_scores
+from bayesfuse.evaluation.recalibration import Recalibration
 from bayesfuse.evaluation.resampling import Bootstrap, Interval, bootstrap
 from bayesfuse.evaluation.selective import RiskCoverage, decision_losses, risk_coverage
 from bayesfuse.evaluation.thresholds import best_threshold, best_thresholds, decide
@@ -35,20 +39,25 @@ from bayesfuse.evaluation.uncertainty import DrawSummary, Predictive, binary_ent
 
 __all__ = [
     "F1",
+    "Achieved",
     "AveragePrecision",
     "Batch",
     "Bootstrap",
     "BrierDecomposition",
     "Criterion",
+    "DecisionRule",
     "DrawFile",
     "DrawSummary",
     "Evaluation",
+    "Guarantee",
     "Interval",
     "LabelEvaluation",
     "Predictive",
     "Ranking",
+    "Recalibration",
     "ReliabilityCurve",
     "RiskCoverage",
+    "achieved",
     "average_precision",
     "average_precision_per_label",
     "best_threshold",
@@ -61,12 +70,14 @@ __all__ = [
     "brier_decomposition",
     "brier_per_label",
     "calibration_error_per_label",
+    "cost_thresholds",
     "decide",
     "decision_losses",
     "evaluate",
     "expected_calibration_error",
     "f1",
     "f1_per_label",
+    "guarantee",
     "most_informative",
     "near_ties",
     "nll",
