@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bayesfuse.errors import ConfigError, unknown_option
 from bayesfuse.evaluation.arrays import Bools, Floats, as_pair
 from bayesfuse.evaluation.binned import Binner
 from bayesfuse.evaluation.decomposition import PARTS, brier_parts
@@ -29,12 +32,20 @@ SIGNED = ("ece_debiased", "brier_within_bins")
 """Scores that may be below 0."""
 
 
+_STATISTIC = {
+    **{f"brier_{name}": "brier_parts" for name in PARTS},
+    **dict.fromkeys(("aurc", *RISKS), "risks"),
+}
+"""Scores that are columns of one statistic."""
+
+
 def bootstrap_scores(
     probability: ArrayLike,
     labels: ArrayLike,
     thresholds: ArrayLike = DEFAULT,
     *,
     k: int = SHOWN,
+    only: Collection[str] | None = None,
     replicates: int = NUM_REPLICATES,
     seed: int = 0,
 ) -> dict[str, Bootstrap]:
@@ -49,6 +60,7 @@ def bootstrap_scores(
         thresholds: One number, or one a label, chosen on other items; for `macro_f1` and
             `micro_f1` only.
         k: How many labels a user is shown, for `ece_shown`.
+        only: Names of the scores to return, which saves the time of the others; all if None.
         replicates: Number of resamples.
         seed: Seed of the resamples.
 
@@ -62,6 +74,7 @@ def bootstrap_scores(
 
     Raises:
         UserError: If shapes or values do not fit, or a number is below 1.
+        ConfigError: If there is no such score.
 
     Example:
         >>> scores = bootstrap_scores([[0.9, 0.2], [0.6, 0.7]], [[1, 0], [0, 1]])
@@ -84,10 +97,20 @@ def bootstrap_scores(
         "micro_f1": _f1(decide(p, thresholds), y, micro=True),
         "risks": risk_statistic(*decision_losses(p, y)),
     }
+    known = tuple(sorted({*every, *_STATISTIC} - set(_STATISTIC.values())))
+    unknown = [name for name in only or () if name not in known]
+    if unknown:
+        raise ConfigError(" ".join(unknown_option("score", name, known) for name in unknown))
+    wanted = set(every) if only is None else {_STATISTIC.get(name, name) for name in only}
+    every = {name: statistic for name, statistic in every.items() if name in wanted}
     found = bootstrap(every, len(p), replicates=replicates, seed=seed, numbers_an_item=p.shape[1])
-    parts, risks = found.pop("brier_parts"), found.pop("risks")
-    found |= {f"brier_{name}": _column(parts, at) for at, name in enumerate(PARTS)}
-    return found | {name: _column(risks, at) for at, name in enumerate(("aurc", *RISKS))}
+    if "brier_parts" in found:
+        parts = found.pop("brier_parts")
+        found |= {f"brier_{name}": _column(parts, at) for at, name in enumerate(PARTS)}
+    if "risks" in found:
+        risks = found.pop("risks")
+        found |= {name: _column(risks, at) for at, name in enumerate(("aurc", *RISKS))}
+    return found if only is None else {name: found[name] for name in only}
 
 
 def bootstrap_scores_per_label(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -47,6 +49,7 @@ def score_intervals(
     replicates: int | None = None,
     seed: int = 0,
     level: float = 0.95,
+    only: Collection[str] = tuple(KEYS),
 ) -> dict[str, Interval]:
     """Return the scores of `KEYS` with bootstrap intervals over items.
 
@@ -57,6 +60,7 @@ def score_intervals(
         replicates: Resamples; as many as a few seconds allow if None.
         seed: Of the resamples.
         level: Of the intervals.
+        only: Which of `KEYS`; the fewer, the sooner it is done.
 
     Raises:
         UserError: If shapes or values do not fit.
@@ -70,9 +74,12 @@ def score_intervals(
     """
     p = np.asarray(probability)
     replicates = num_replicates(*p.shape) if replicates is None else replicates
-    scores = bootstrap_scores(p, labels, thresholds, replicates=replicates, seed=seed)
+    names = {key: KEYS[key] for key in KEYS if key in only}
+    scores = bootstrap_scores(
+        p, labels, thresholds, only=tuple(names.values()), replicates=replicates, seed=seed
+    )
     found = {}
-    for key, name in KEYS.items():
+    for key, name in names.items():
         low, high = score_ends(name, scores[name], level)
         found[key] = Interval(float(scores[name].estimate), float(low), float(high))
     return found

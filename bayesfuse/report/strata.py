@@ -125,7 +125,8 @@ def _one(
     seed: int,
 ) -> Stratum:
     times = num_replicates(len(p), p.shape[1], most=REPLICATES)
-    scores = score_intervals(p, y, 0.5, replicates=times, seed=seed)
+    only = ("macro_ap", "nll", "ece_debiased")
+    scores = score_intervals(p, y, 0.5, replicates=times, seed=seed, only=only)
     mean = {"epistemic": lambda weights: weights @ share / weights.sum(axis=1)}
     epistemic = bootstrap(mean, len(p), replicates=times, seed=seed)["epistemic"].interval(0.95, 0)
     return Stratum(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
+from bayesfuse.errors import ConfigError
 from bayesfuse.evaluation import metrics
 from bayesfuse.evaluation.calibration import expected_calibration_error
 from bayesfuse.evaluation.intervals import (
@@ -50,6 +51,20 @@ def test_estimates_are_the_plain_scores_and_weights_are_repeated_items(decimals)
     parts = [found[f"brier_{n}"].estimate for n in ("reliability", "resolution", "uncertainty")]
     rest = found["brier_within_bins"].estimate
     assert parts[0] - parts[1] + parts[2] + rest == pytest.approx(float(found["brier"].estimate))
+
+
+def test_some_scores_alone_are_the_same_numbers():
+    p, y = draw(60)
+    every = bootstrap_scores(p, y, replicates=40)
+    only = ("risk_at_50", "nll", "brier_resolution", "ece_shown")
+    some = bootstrap_scores(p, y, replicates=40, only=only)
+    assert tuple(some) == only
+    for name in only:
+        np.testing.assert_array_equal(some[name].replicates, every[name].replicates)
+    with pytest.raises(ConfigError, match=r'Unknown score "nnl".* Did you mean "nll"'):
+        bootstrap_scores(p, y, only=["nnl"])
+    with pytest.raises(ConfigError, match="Unknown score"):
+        bootstrap_scores(p, y, only=["risks"])
 
 
 def test_label_by_label():
