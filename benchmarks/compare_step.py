@@ -2,7 +2,7 @@
 
     python benchmarks/compare_step.py
 
-The two take turns, so that a machine whose speed drifts drifts for both; medians and the median of
+All take turns, so that a machine whose speed drifts drifts for both; medians and the median of
 the paired ratios are printed. Peak memory is that of a process
 of its own for each (read from Linux's /proc).
 """
@@ -19,35 +19,42 @@ from pathlib import Path
 import torch
 from setting import StepBench
 
-ROUNDS = 21
+WAYS = {
+    "twin": ("none", "off"),
+    "by torch": ("annealed", "off"),
+    "compiled": ("annealed", "on"),
+}
+"""Name to the ELBO, and whether draws of the weights are compiled."""
 
 
-def measure(hidden: int, batch_size: int) -> None:
-    """Print one row: seconds a step of both, their ratio, and peak memory of both."""
-    twin, bayes = (StepBench(elbo, hidden, batch_size) for elbo in ("none", "annealed"))
-    times: dict[str, list[float]] = {"twin": [], "bayes": []}
-    for number in range(ROUNDS + 3):
-        for name, bench in (("twin", twin), ("bayes", bayes)):
+def measure(hidden: int, batch_size: int, rounds: int) -> None:
+    """Print one row: seconds a step of each way, ratios to the twin, and peak memory."""
+    benches = {name: StepBench(elbo, hidden, batch_size, c) for name, (elbo, c) in WAYS.items()}
+    times: dict[str, list[float]] = {name: [] for name in WAYS}
+    for number in range(rounds + 3):
+        for name, bench in benches.items():
             started = time.perf_counter()
             bench.step()
             if number >= 3:  # the first ones warm up
                 times[name].append(time.perf_counter() - started)
-    ratios = [b / t for b, t in zip(times["bayes"], times["twin"], strict=True)]
-    memory = [peak_memory(elbo, hidden, batch_size) for elbo in ("none", "annealed")]
+    ratios = {
+        name: statistics.median(b / t for b, t in zip(times[name], times["twin"], strict=True))
+        for name in WAYS
+    }
+    memory = [peak_memory(name, hidden, batch_size) for name in WAYS]
     cells = [
         f"{hidden}",
         f"{batch_size}",
-        f"{1000 * statistics.median(times['twin']):.1f} ms",
-        f"{1000 * statistics.median(times['bayes']):.1f} ms",
-        f"{statistics.median(ratios):.2f}",
+        *(f"{1000 * statistics.median(times[name]):.1f} ms" for name in WAYS),
+        *(f"{ratio:.2f}" for name, ratio in ratios.items() if name != "twin"),
         *(f"{megabytes:.0f} MB" for megabytes in memory),
     ]
     print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def peak_memory(elbo: str, hidden: int, batch_size: int) -> float:
+def peak_memory(name: str, hidden: int, batch_size: int) -> float:
     """Return the peak resident memory of a process that takes a few steps, in MB."""
-    arguments = [sys.executable, __file__, "--memory-of", elbo, str(hidden), str(batch_size)]
+    arguments = [sys.executable, __file__, "--memory-of", name, str(hidden), str(batch_size)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     return float(done.stdout)
 
@@ -58,8 +65,9 @@ def main() -> None:
     parser.add_argument("--memory-of", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.memory_of:
-        elbo, hidden, batch_size = arguments.memory_of
-        bench = StepBench(elbo, int(hidden), int(batch_size))
+        name, hidden, batch_size = arguments.memory_of
+        elbo, compile_draws = WAYS[name]
+        bench = StepBench(elbo, int(hidden), int(batch_size), compile_draws)
         for _ in range(5):
             bench.step()
         # not ru_maxrss, which starts at what the parent process had
@@ -67,10 +75,16 @@ def main() -> None:
         print(int(status.split()[0]) / 1024)
         return
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, text 384 + image 1280")
-    header = ["hidden", "batch", "twin", "annealed", "ratio", "twin's peak", "annealed's peak"]
+    header = ["hidden", "batch", *WAYS, *(f"{name} / twin" for name in list(WAYS)[1:])]
+    header += [f"peak of {name}" for name in WAYS]
     print("| " + " | ".join(header) + " |\n|" + " --- |" * len(header))
-    for hidden, batch_size in ((256, 128), (256, 512), (1024, 512)):
-        measure(hidden, batch_size)
+    for hidden, batch_size, rounds in (
+        (256, 128, 21),
+        (256, 512, 21),
+        (1024, 512, 21),
+        (3000, 512, 9),
+    ):
+        measure(hidden, batch_size, rounds)
 
 
 if __name__ == "__main__":

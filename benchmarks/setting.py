@@ -29,9 +29,11 @@ def make_batches(num_items: int = NUM_ITEMS) -> Batches:
     return Batches(FeatureTable.from_arrays(arrays), labels)
 
 
-def make_model(elbo: str, hidden: int) -> tuple[BayesianModel, ModelConfig]:
+def make_model(
+    elbo: str, hidden: int, compile_draws: str = "off"
+) -> tuple[BayesianModel, ModelConfig]:
     """Return a model with the default settings; `elbo="none"` is the deterministic twin."""
-    config = ModelConfig(elbo=elbo, hidden=hidden, device="cpu")
+    config = ModelConfig(elbo=elbo, hidden=hidden, device="cpu", compile=compile_draws)
     model = build_model(WIDTHS, NUM_LABELS, NUM_ITEMS, config)
     batches = make_batches(256)
     positives = torch.full((NUM_LABELS,), 100)
@@ -43,8 +45,8 @@ def make_model(elbo: str, hidden: int) -> tuple[BayesianModel, ModelConfig]:
 class StepBench:
     """Takes one training step after the other on one batch."""
 
-    def __init__(self, elbo: str, hidden: int, batch_size: int) -> None:
-        model, config = make_model(elbo, hidden)
+    def __init__(self, elbo: str, hidden: int, batch_size: int, compile_draws: str = "off") -> None:
+        model, config = make_model(elbo, hidden, compile_draws)
         settings = dataclasses.replace(
             svi_settings(config, torch.device("cpu")), batch_size=batch_size
         )

@@ -36,6 +36,7 @@ from bayesfuse.config.graph import (
 from bayesfuse.config.model import (
     CLASS_WEIGHTS,
     CLASSIFIERS,
+    COMPILE,
     DECAYS,
     DECISIONS,
     ELBOS,
@@ -54,6 +55,7 @@ from bayesfuse.config.ranking import RANKINGS, RankConfig
 __all__ = [
     "CLASSIFIERS",
     "CLASS_WEIGHTS",
+    "COMPILE",
     "DECAYS",
     "DECISIONS",
     "EDGE_BIASES",

@@ -13,6 +13,7 @@ MODELS = ("fusion", "gat", "mm-gatbt")
 FUSIONS = ("bitransformer", "concat", "gmu", "mixing")
 CLASSIFIERS = ("linear", "maxout")
 PRIORS = ("horseshoe", "laplace", "normal")
+COMPILE = ("auto", "off", "on")
 GUIDES = ("laplace", "laplace-tied", "lowrank", "normal")
 CLASS_WEIGHTS = ("frequency", "inverse", "none", "positive")
 ELBOS = ("annealed", "meanfield", "none", "rao-blackwell", "trace")
@@ -147,6 +148,11 @@ class NetworkConfig(Config):
     )
     seed: int = Field(0, ge=0, description="Seed of everything.")
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    compile: Annotated[str, one_of("choice", COMPILE)] = Field(
+        "auto",
+        description="Compile the draws of the weights of a Laplace guide for training: on, off, or "
+        "auto, where that saves more time than it takes.",
+    )
     precision: Annotated[str, one_of("precision", PRECISIONS)] = Field(
         "auto", description="Of the network's products: float32, bfloat16, or auto by device."
     )

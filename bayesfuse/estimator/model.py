@@ -282,6 +282,7 @@ _SAME = (
     "num_particles",
     "patience",
     "seed",
+    "compile",
 )
 
 

@@ -65,6 +65,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         recalibrate: str = "none",
         seed: int = 0,
         device: str = "auto",
+        compile: str = "auto",
         precision: str = "auto",
         graph: str = "none",
         graph_features: Sequence[str] = ("image",),
@@ -131,6 +132,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.recalibrate = recalibrate
         self.seed = seed
         self.device = device
+        self.compile = compile
         self.precision = precision
         self.graph = graph
         self.graph_features = graph_features

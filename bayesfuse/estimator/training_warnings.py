@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 def training_warnings(classifier: FusionClassifier) -> list[str]:
     """Return what a user should know of how a classifier was trained, one sentence each."""
-    result, found = classifier.result_, []
+    result = classifier.result_
+    found = list(result.notes)
     if result.stopped == "interrupted":
         kept = f"epoch {result.best_epoch + 1}" if result.best_epoch >= 0 else "the first steps"
         found.append(f"Training was interrupted; the model of {kept} is kept.")

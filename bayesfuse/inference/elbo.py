@@ -25,6 +25,7 @@ from torch.distributions import kl_divergence
 from bayesfuse.data.blocks import Blocks
 from bayesfuse.errors import ConfigError, unknown_option
 from bayesfuse.inference.class_weights import ClassWeights
+from bayesfuse.inference.fused_laplace import FusedLaplace
 from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.local_params import with_local_params
@@ -35,7 +36,7 @@ def _has_closed_form(guide: Any) -> bool:
     """Return whether the KL of a guide's distribution to every prior here is in closed form."""
     # only out of its event dimensions: a LogNormal has a normal `base_dist` too, and no closed form
     base = guide.base_dist if isinstance(guide, torch.distributions.Independent) else guide
-    return isinstance(base, dist.Laplace | dist.Normal | LowRankNormal)
+    return isinstance(base, dist.Laplace | dist.Normal | FusedLaplace | LowRankNormal)
 
 
 class _RecordsNLL:

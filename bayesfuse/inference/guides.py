@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from pyro import poutine
@@ -27,9 +28,10 @@ from pyro.nn import PyroModule
 from torch import Tensor, nn
 
 from bayesfuse.errors import ConfigError, unknown_option
+from bayesfuse.inference.fused_laplace import Kernels
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.local_params import LocalParamsModule, with_local_params
-from bayesfuse.inference.priors import SitePrior
+from bayesfuse.inference.priors import LaplaceSitePrior, SitePrior
 from bayesfuse.inference.site_guides import (
     LaplaceSiteGuide,
     LogNormalSiteGuide,
@@ -71,6 +73,27 @@ class Guide(LocalParamsModule):
         """
         with poutine.scale(scale=beta):
             return {guide.site_name: guide() for guide in self.site_guides}
+
+    @contextmanager
+    def drawn_by(self, kernels: Kernels | None, lifted: LiftedModule) -> Iterator[None]:
+        """Inside the block, draw Laplace sites by these kernels, and take their KL with them.
+
+        Args:
+            kernels: See `bayesfuse.inference.fused_laplace`; None changes nothing.
+            lifted: Whose priors the KL is taken to.
+        """
+        priors = {prior.site.name: prior for prior in lifted.priors}
+        sites = [guide for guide in self.site_guides if isinstance(guide, LaplaceSiteGuide)]
+        try:
+            for guide in sites:
+                guide.kernels = kernels
+                prior = priors[guide.site_name]
+                known = isinstance(prior, LaplaceSitePrior) and not list(prior.parameters())
+                guide.prior_scale = prior.scale if known else None
+            yield
+        finally:
+            for guide in sites:
+                guide.kernels = guide.prior_scale = None
 
     def locations(self) -> dict[str, Tensor]:
         """Return the location of every site by name, with gradients."""

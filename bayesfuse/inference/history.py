@@ -32,6 +32,7 @@ class SVISettings:
     patience: int = 15
     seed: int = 0
     precision: torch.dtype = torch.float32
+    compile: str = "auto"
 
 
 class Epoch(NamedTuple):
@@ -78,9 +79,11 @@ class SVIResult:
         best_epoch: The epoch whose model was kept (0-based); the last one without validation.
         stopped: `"finished"`, `"early"` (no better for `patience` epochs) or `"interrupted"`.
         annealed: Whether the kept model is from after the end of the annealing.
+        notes: What the user should know, one sentence each.
     """
 
     history: tuple[Epoch, ...]
     best_epoch: int
     stopped: str
     annealed: bool
+    notes: tuple[str, ...] = ()

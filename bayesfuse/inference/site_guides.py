@@ -13,6 +13,7 @@ from pyro.nn import PyroModule, PyroParam
 from torch import Tensor
 
 import bayesfuse.inference.kl  # noqa: F401  # registers the closed forms
+from bayesfuse.inference.fused_laplace import SMALLEST, FusedLaplace, Kernels
 from bayesfuse.inference.low_rank import LowRankNormal
 
 _POSITIVE = constraints.softplus_positive
@@ -53,11 +54,22 @@ class ElementwiseSiteGuide(SiteGuide):
 
 
 class LaplaceSiteGuide(ElementwiseSiteGuide):
-    """w ~ Laplace(loc, scale), an element at a time: the guide of PM+MO."""
+    """w ~ Laplace(loc, scale), an element at a time: the guide of PM+MO.
+
+    Attributes:
+        kernels: What draws it (`bayesfuse.inference.fused_laplace`); torch if None.
+        prior_scale: Scale of the Laplace prior to which these take the KL; None for another prior.
+    """
+
+    kernels: Kernels | None = None
+    prior_scale: Tensor | None = None
 
     def distribution(self) -> dist.TorchDistribution:
         """Return the Laplace distribution of the site."""
         loc = self.loc
+        if self.kernels is not None and loc.numel() >= SMALLEST:
+            free = self._parameters["scale_unconstrained"]
+            return FusedLaplace(loc, free, self.prior_scale, self.kernels)
         return dist.Laplace(loc, self.scale).to_event(loc.dim())
 
 

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from bayesfuse.data.batches import Batch, Batches, drop_modalities, num_batches
 from bayesfuse.errors import TrainingError
 from bayesfuse.inference.class_weights import ClassWeights
+from bayesfuse.inference.compiling import choose_kernels
 from bayesfuse.inference.elbo import MultiLabelModel, Objective, kl_by_site
 from bayesfuse.inference.front import Front
 from bayesfuse.inference.guides import Guide
@@ -101,7 +102,11 @@ class SVI:
         if self.lifted is not None and self.guide is not None:
             self.lifted.set_point_({k: v.detach() for k, v in self.guide.locations().items()})
         return SVIResult(
-            tuple(run.history), run.best_epoch, stopped, run.annealing_has_ended(run.best_epoch)
+            tuple(run.history),
+            run.best_epoch,
+            stopped,
+            run.annealing_has_ended(run.best_epoch),
+            run.notes,
         )
 
 
@@ -143,6 +148,9 @@ class TrainingRun:
         self.history: list[Epoch] = []
         self.best_nll, self.best_epoch = math.inf, -1
         self.best_state: list[dict[str, Tensor]] | None = None
+        self.kernels, self.notes = choose_kernels(
+            self.settings.compile, self.guide, self.total_steps * self.settings.num_particles
+        )
         self.order = np.random.default_rng(self.settings.seed)
         self.masks = torch.Generator().manual_seed(self.settings.seed)
 
@@ -224,8 +232,13 @@ class TrainingRun:
         """Return the loss; Pyro checks supports and shapes on the first step, and only there."""
         inputs, observed, labels, blocks = batch
         assert labels is not None
+        assert self.guide is not None
+        assert self.lifted is not None
         try:
-            with pyro.validation_enabled(self.step == 0):
+            with (
+                pyro.validation_enabled(self.step == 0),
+                self.guide.drawn_by(self.kernels, self.lifted),
+            ):
                 return objective.loss(inputs, observed, labels, blocks, beta=beta)
         except ValueError:
             # its checks refuse a NaN first, in words about distributions: `diagnosis` knows more

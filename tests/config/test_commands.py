@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bayesfuse import config as module
 from bayesfuse.config import (
+    COMPILE,
     DECISIONS,
     GRAPH_MODELS,
     PRECISIONS,
@@ -47,6 +48,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "classifier": st.sampled_from(module.CLASSIFIERS),
     "prior": st.sampled_from(module.PRIORS),
     "guide": st.sampled_from(module.GUIDES),
+    "compile": st.sampled_from(COMPILE),
     "elbo": st.sampled_from(module.ELBOS),
     "annealing": st.sampled_from(module.SCHEDULES),
     "learning_rate_decay": st.sampled_from(module.DECAYS),

@@ -9,7 +9,7 @@ from bayesfuse.evaluation.recalibration import Recalibration
 
 
 def trained(**changes: object) -> SimpleNamespace:
-    result = {"stopped": "finished", "annealed": True, "best_epoch": 4}
+    result = {"stopped": "finished", "annealed": True, "notes": (), "best_epoch": 4}
     own = {"temperature": 1.0, "elbo": "annealed", "links_": None, "class_weights": "none"}
     result |= {name: value for name, value in changes.items() if name in result}
     own |= {"graph_relations": "union", "model_": None, "recalibration_": None}
@@ -32,6 +32,7 @@ def test_what_went_as_it_should_is_no_warning() -> None:
         ({"stopped": "interrupted"}, "interrupted; the model of epoch 5 is kept"),
         ({"stopped": "interrupted", "best_epoch": -1}, "the first steps"),
         ({"annealed": False}, "before the annealing has ended"),
+        ({"notes": ("Draws were not compiled.",)}, "Draws were not compiled."),
         ({"temperature": 0.5}, "colder"),
         ({"temperature": 2.0}, "warmer"),
         ({"recalibration_": Recalibration(2.0)}, "recalibrated (temperature) on the val items"),
