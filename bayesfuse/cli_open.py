@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -20,6 +20,7 @@ from bayesfuse.errors import ConfigError, unknown_option
 from bayesfuse.terminal import encoding_progress, tell, warn
 
 if TYPE_CHECKING:
+    from bayesfuse.estimator.drawing import EnoughDraws
     from bayesfuse.estimator.workflow import Run
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a fit.")]
@@ -86,13 +87,70 @@ def open_with(
 
 
 def draws_and_seed(opened: Run, options: PredictConfig) -> tuple[int, int]:
-    """Return how many draws and which seed: the flags', or else the run's own."""
+    """Return how many draws and which seed (see `drawing`)."""
+    found = drawing(opened, options)
+    return found.draws, found.seed
+
+
+class Drawing(NamedTuple):
+    """How draws are made.
+
+    Attributes:
+        draws: How many.
+        seed: Their seed.
+        enough: How that many came about; None where the number was given.
+    """
+
+    draws: int
+    seed: int
+    enough: EnoughDraws | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as the metadata of a file tells it."""
+        told = {"draws": self.draws, "seed": self.seed}
+        if self.enough is None:
+            return told
+        return told | {
+            "tolerance": self.enough.tolerance,
+            "monte_carlo_error": self.enough.error,
+            "monte_carlo_items": self.enough.num_items,
+        }
+
+
+def drawing(opened: Run, options: PredictConfig) -> Drawing:
+    """Return how many draws and which seed: the flags', as many as it takes, or the run's own.
+
+    What `--draws auto` came to is told on stderr; it is a warning if the tolerance was not reached.
+    """
     seed = opened.config.seed if options.seed is None else options.seed
-    if opened.config.elbo != "none":
-        return options.draws or opened.config.draws, seed
-    if options.draws is not None:
-        warn("--draws: no effect, since the run has no posterior (--elbo none).")
-    return 1, seed
+    idle = [f"--{n.replace('_', '-')}" for n in ("tolerance", "max_draws") if _given(options, n)]
+    if idle and options.draws != "auto":
+        warn(f"{', '.join(idle)}: no effect without --draws auto.")
+    if opened.config.elbo == "none":
+        if options.draws is not None:
+            warn("--draws: no effect, since the run has no posterior (--elbo none).")
+        return Drawing(1, seed)
+    if options.draws != "auto":
+        return Drawing(options.draws or opened.config.draws, seed)
+    from bayesfuse.estimator.drawing import enough_draws
+
+    enough = enough_draws(
+        opened.classifier,
+        opened.catalog.features.take(opened.rows),
+        tolerance=options.tolerance,
+        max_draws=options.max_draws,
+        seed=seed,
+    )
+    if enough.reached:
+        tell(f"--draws auto: {enough}")
+    else:
+        warn(f"--draws auto: {enough} Allow more with --max-draws.")
+    return Drawing(enough.draws, seed, enough)
+
+
+def _given(options: PredictConfig, name: str) -> bool:
+    """Return whether a setting was given."""
+    return name in options.model_fields_set
 
 
 def how_drawn(opened: Run, draws: int) -> str:

@@ -15,6 +15,7 @@ from bayesfuse.cli_open import (
     JsonOption,
     RunArgument,
     SplitOption,
+    drawing,
     draws_and_seed,
     how_drawn,
     open_with,
@@ -66,7 +67,8 @@ def predict(
     opened = select_items(opened, item) if item else opened
     rule = rule_of(opened.classifier, options.decision)
     rows = opened.rows
-    draws, seed = draws_and_seed(opened, options)
+    drawn = drawing(opened, options)
+    draws, seed = drawn.draws, drawn.seed
     tables = iter_predictions(
         opened.classifier,
         opened.catalog.features.take(rows),
@@ -75,7 +77,7 @@ def predict(
         seed=seed,
         decision=options.decision,
     )
-    metadata = {"draws": draws, "seed": seed, "elbo": opened.config.elbo}
+    metadata = {**drawn.to_dict(), "elbo": opened.config.elbo}
     metadata |= {"temperature": opened.config.temperature}
     metadata |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
     metadata |= {"recalibrate": opened.config.recalibrate}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from bayesfuse.config.base import Device, Names, one_of
 from bayesfuse.config.catalog import CatalogConfig, TableConfig
@@ -61,6 +61,19 @@ GRAPH_MODELS = ("gat", "mm-gatbt")
 """Models that are nothing without a graph."""
 
 
+def _draws_of(value: Any) -> Any:
+    """Read a number of draws, or `auto`."""
+    if value == "auto" or value is None:
+        return value
+    try:
+        number = value if isinstance(value, int) else int(str(value))
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"expected a whole number of at least 1, or auto; got {value!r}.")
+    return number
+
+
 class EncodeConfig(CatalogConfig, EncoderConfig, RunningConfig):
     """Everything that `bayesfuse encode` can be told besides paths."""
 
@@ -107,7 +120,18 @@ class PredictConfig(TableConfig, RunningConfig):
     split_column: str | None = Field(
         None, description="Column of the split, of a catalogue that is one file."
     )
-    draws: int | None = Field(None, ge=1, description="Posterior draws; else the run's own.")
+    draws: Annotated[int | Literal["auto"], BeforeValidator(_draws_of)] | None = Field(
+        None,
+        description="Posterior draws: a number, or auto for as many as --tolerance takes; else the "
+        "run's own.",
+    )
+    tolerance: float = Field(
+        0.005,
+        gt=0,
+        description="Monte Carlo error of the probabilities at which --draws auto stops: the "
+        "root mean square over items, of the worst label.",
+    )
+    max_draws: int = Field(1024, ge=2, description="Most draws of --draws auto.")
     seed: int | None = Field(None, ge=0, description="Seed of the draws; else the run's own.")
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
     without: Names | None = Field(

@@ -19,6 +19,7 @@ from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError, FeatureError
 from bayesfuse.estimator import inputs
+from bayesfuse.estimator.drawing import Draws, numbers_of
 from bayesfuse.estimator.finetuning import Finetuning
 from bayesfuse.estimator.inputs import Labels, TrainingData
 from bayesfuse.estimator.joint_finetuning import JointFinetuning
@@ -176,14 +177,15 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         return self._as_classes(np.concatenate([c.mean(axis=0, dtype=np.float64) for c in chunks]))
 
     def sample_proba(
-        self, X: Any, draws: int | None = None, seed: int | None = None
+        self, X: Any, draws: Draws = None, seed: int | None = None
     ) -> NDArray[np.float32]:
         """Return posterior draws of the probabilities, joint over items and labels.
 
         Args:
             X: What `fit` accepts.
-            draws: Number of draws, >= 1; the estimator's `draws` if None. A deterministic network
-                (`elbo="none"`) has one.
+            draws: Number of draws, >= 1; the estimator's `draws` if None; `"auto"` for as many as
+                `bayesfuse.estimator.drawing.enough_draws` finds enough; a range for these draws
+                alone. A deterministic network (`elbo="none"`) has one.
             seed: Seed of the draws; the estimator's if None.
 
         Returns:
@@ -194,7 +196,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
     def iter_proba(
         self,
         X: Any,
-        draws: int | None = None,
+        draws: Draws = None,
         seed: int | None = None,
         memory_budget: int = DEFAULT_MEMORY_BUDGET,
         prior: bool = False,
@@ -211,20 +213,18 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             recalibrated: Whether draws of the posterior are recalibrated, if the fit was to be.
         """
         table = self._table(X)
-        draws = self.draws if draws is None else draws
-        if draws < 1:
-            raise ConfigError(f"draws is {draws}; expected at least 1 posterior draw.")
+        numbers = numbers_of(self, table, self.draws if draws is None else draws, seed)
         left = len(table)
         rows = np.arange(-(-left // LANES) * LANES) % left
         batches = Batches(table.take(rows), None, choose_device(self.device))
         predictive = self._predictive(self.seed if seed is None else seed, prior)
         change = self.recalibration_ if recalibrated and not prior else None
-        for chunk in predictive.chunks(batches, draws, memory_budget):
+        for chunk in predictive.chunks(batches, numbers, memory_budget):
             if left > 0:
                 yield chunk[:, :left] if change is None else change(chunk[:, :left])
             left -= chunk.shape[1]
 
-    def uncertainty(self, X: Any, draws: int | None = None, seed: int | None = None) -> Predictive:
+    def uncertainty(self, X: Any, draws: Draws = None, seed: int | None = None) -> Predictive:
         """Return mean, spread, quantiles and total, aleatoric and epistemic uncertainty (nats)."""
         return summarise(self.sample_proba(X, draws, seed))
 

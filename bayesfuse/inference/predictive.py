@@ -74,26 +74,28 @@ class PosteriorPredictive:
         return int(np.random.SeedSequence([self.seed, draw]).generate_state(1, np.uint64)[0] >> 1)
 
     def chunks(
-        self, batches: Batches, draws: int, memory_budget: int = DEFAULT_MEMORY_BUDGET
+        self,
+        batches: Batches,
+        draws: int | range,
+        memory_budget: int = DEFAULT_MEMORY_BUDGET,
     ) -> Iterator[NDArray[np.float32]]:
         """Yield probabilities, `draws x items x labels`, for one chunk of items after the other.
 
         Args:
             batches: The items.
-            draws: Number of posterior draws, >= 1; a deterministic network has one, whatever is
-                asked for.
+            draws: Number of posterior draws, >= 1, or which ones, `range(8, 16)`; a deterministic
+                network has one, whatever is asked for.
             memory_budget: Bytes that a chunk may take.
         """
-        if self.lifted is None:
-            draws = 1
+        numbers = self._numbers(draws)
         num_labels = self.network.get_buffer("fixed_logit").shape[0]
-        chunk = self._chunk(batches, draws * num_labels, memory_budget)
-        cached = self._cache(draws, memory_budget) if chunk < len(batches) else None
-        base_rates = self._base_rate_draws(draws)
+        chunk = self._chunk(batches, len(numbers) * num_labels, memory_budget)
+        cached = self._cache(numbers, memory_budget) if chunk < len(batches) else None
+        base_rates = self._base_rate_draws(len(numbers))
         for batch in batches.in_order(chunk):
-            found = np.empty((draws, len(batch.observed), num_labels), np.float32)
+            found = np.empty((len(numbers), len(batch.observed), num_labels), np.float32)
             with self._evaluating():
-                for draw, logits in enumerate(self._logits_of_draws(batch, draws, cached)):
+                for draw, logits in enumerate(self._logits_of_draws(batch, numbers, cached)):
                     found[draw] = torch.sigmoid(logits.float()).cpu().numpy()
             for label, rates in base_rates.items():
                 found[:, :, label] = rates[:, None]
@@ -116,13 +118,12 @@ class PosteriorPredictive:
             ConfigError: If the network hears no relations by themselves.
         """
         network: Any = self.network
-        if self.lifted is None:
-            draws = 1
-        chunk = self._chunk(batches, draws * len(network.relations), memory_budget)
-        cached = self._cache(draws, memory_budget) if chunk < len(batches) else None
+        numbers = self._numbers(draws)
+        chunk = self._chunk(batches, len(numbers) * len(network.relations), memory_budget)
+        cached = self._cache(numbers, memory_budget) if chunk < len(batches) else None
         for batch in batches.in_order(chunk):
             parts = []
-            for weights in self._weights_of_draws(draws, HEARD_AT_ONCE, cached):
+            for weights in self._weights_of_draws(numbers, HEARD_AT_ONCE, cached):
                 with torch.no_grad(), self._evaluating(), self._mixed(batch.observed.device):
                     told: Tensor = network.relation_attention(
                         weights, batch.inputs, batch.observed, batch.blocks
@@ -147,14 +148,20 @@ class PosteriorPredictive:
             default=1,
         )
 
-    def _cache(self, draws: int, memory_budget: int) -> list[dict[str, Tensor]] | None:
+    def _numbers(self, draws: int | range) -> range:
+        """Return which draws are meant; the one there is of a deterministic network."""
+        if self.lifted is None:
+            return range(1)
+        return range(draws) if isinstance(draws, int) else draws
+
+    def _cache(self, numbers: range, memory_budget: int) -> dict[int, dict[str, Tensor]] | None:
         """Return all draws' weights if they fit in the budget, so that chunks share them."""
         if self.lifted is None:
             return None
         a_draw = 4 * sum(site.shape.numel() for site in self.lifted.sites)
-        if draws * a_draw > memory_budget:
+        if len(numbers) * a_draw > memory_budget:
             return None
-        return [self._weights(draw) for draw in range(draws)]
+        return {draw: self._weights(draw) for draw in numbers}
 
     @with_local_params
     @torch.no_grad()
@@ -166,22 +173,22 @@ class PosteriorPredictive:
         return {site.name: values[site.name] for site in self.lifted.sites}
 
     def _logits_of_draws(
-        self, batch: Batch, draws: int, cached: list[dict[str, Tensor]] | None
+        self, batch: Batch, numbers: range, cached: dict[int, dict[str, Tensor]] | None
     ) -> Iterator[Tensor]:
         """Yield the logits of each draw, `items x labels`."""
         together = 1 if batch.blocks is None else HEARD_AT_ONCE
-        for weights in self._weights_of_draws(draws, together, cached):
+        for weights in self._weights_of_draws(numbers, together, cached):
             heard = self._heard(weights, batch)
             for place, draw in enumerate(weights):
                 yield self._logits(draw, batch, None if heard is None else heard[place])
 
     def _weights_of_draws(
-        self, draws: int, together: int, cached: list[dict[str, Tensor]] | None
+        self, numbers: range, together: int, cached: dict[int, dict[str, Tensor]] | None
     ) -> Iterator[list[dict[str, Tensor]]]:
         """Yield the weights of so many draws at a time."""
-        for start in range(0, draws, together):
-            numbers = range(start, min(start + together, draws))
-            yield [cached[n] if cached is not None else self._weights(n) for n in numbers]
+        for start in range(0, len(numbers), together):
+            some = numbers[start : start + together]
+            yield [cached[n] if cached is not None else self._weights(n) for n in some]
 
     @torch.no_grad()
     def _heard(self, weights: list[dict[str, Tensor]], batch: Batch) -> Tensor | None:

@@ -285,3 +285,43 @@ def test_evaluate_with_intervals_and_outliers(
     assert wrong.code == 2
     assert 'Unknown kind of outliers "shufled"' in wrong.err
     assert "Nor is there a catalogue of that name." in wrong.err
+
+
+def test_draws_auto_says_how_many_it_took(place: Path, fitted: Path, bayesfuse: Bayesfuse) -> None:
+    def auto(out: str, *flags: object) -> tuple[Ran, dict[str, Any]]:
+        done = bayesfuse("predict", fitted, "new.csv", "--draws", "auto", *flags, "-o", out)
+        assert done.code == 0, done.err
+        return done, json.loads(pq.read_schema(out).metadata[b"bayesfuse"])
+
+    done, about = auto("a.parquet", "--tolerance", "0.01")
+    count, error = about["draws"], about["monte_carlo_error"]
+    assert count >= 32
+    assert 0 < error <= about["tolerance"] == 0.01
+    assert about["monte_carlo_items"] == NUM_ITEMS
+    assert f"{count} posterior draws: a.parquet" in done.out
+    assert f"--draws auto: {count} draws: the Monte Carlo error" in done.err
+    predict(bayesfuse, fitted, "new.csv", "--draws", count, out="b.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet("a.parquet"), pd.read_parquet("b.parquet"))
+    done, about = auto("c.parquet", "--tolerance", "1e-9", "--max-draws", "20")
+    assert about["draws"] == 20
+    assert "Warning: --draws auto: 20 draws" in done.err
+    assert "--max-draws" in done.err
+
+
+def test_evaluate_takes_auto_too(place: Path, fitted: Path, bayesfuse: Bayesfuse) -> None:
+    found = bayesfuse("evaluate", fitted, "--draws", "auto", "--tolerance", "0.02", "--json")
+    assert found.code == 0, found.err
+    same = bayesfuse("evaluate", fitted, "--draws", found.json["draws"], "--json")
+    assert same.json == found.json
+
+
+def test_a_tolerance_without_auto_has_no_effect(
+    place: Path, fitted: Path, bayesfuse: Bayesfuse
+) -> None:
+    done = bayesfuse("predict", fitted, "new.csv", "--tolerance", "0.1", "-o", "p.parquet")
+    assert "Warning: --tolerance: no effect without --draws auto." in done.err
+    done = bayesfuse("predict", fitted, "new.csv", "--draws", "many", "-o", "q.parquet")
+    assert (done.code, "--draws: expected a whole number of at least 1, or auto" in done.err) == (
+        2,
+        True,
+    )

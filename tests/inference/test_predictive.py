@@ -62,8 +62,8 @@ def test_weights_kept_for_all_chunks_are_those_drawn_anew(
     made, items = make_fused(), make_batches()
     found = predictive(made)
     size = 4 * sum(site.shape.numel() for site in made.lifted.sites)
-    assert found._cache(6, 6 * size) is not None
-    assert found._cache(6, 6 * size - 1) is None
+    assert found._cache(range(6), 6 * size) is not None
+    assert found._cache(range(6), 6 * size - 1) is None
     again = proba(found, items, 6, memory_budget=6 * size)
     redrawn = proba(found, items, 6, memory_budget=6 * size - 1)
     np.testing.assert_allclose(again, redrawn, rtol=0, atol=1e-6)
