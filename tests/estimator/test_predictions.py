@@ -100,7 +100,8 @@ def test_draws_and_seed_are_those_asked_for(fitted):
 def test_it_streams_in_chunks(fitted, monkeypatch):
     whole = frame(iter_predictions(fitted, X, IDS))
     monkeypatch.setattr(predictive.PosteriorPredictive.chunks, "__defaults__", (3000,))
-    monkeypatch.setattr(FusionClassifier.iter_proba, "__defaults__", (None, None, 3000, False, True))
+    usual = (None, None, 3000, False, True)
+    monkeypatch.setattr(FusionClassifier.iter_proba, "__defaults__", usual)
     tables = list(iter_predictions(fitted, X, IDS))
     assert len(tables) > 3
     assert sum(table.num_rows for table in tables) == NUM_ITEMS * len(NAMES)
