@@ -11,11 +11,14 @@ from bayesfuse.config import ModelConfig
 from bayesfuse.data.batches import Batch, Batches
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.estimator.model import BayesianModel, build_model, set_data_statistics, svi_settings
+from bayesfuse.graph.entity_graph import EntityGraph
+from bayesfuse.graph.linked_features import LinkedFeatures
 from bayesfuse.inference.svi import SVI, TrainingRun
 
 WIDTHS = {"text": 384, "image": 1280}
 NUM_LABELS = 21
 NUM_ITEMS = 2048
+DEGREE = 14
 
 
 def make_batches(num_items: int = NUM_ITEMS) -> Batches:
@@ -29,11 +32,27 @@ def make_batches(num_items: int = NUM_ITEMS) -> Batches:
     return Batches(FeatureTable.from_arrays(arrays), labels)
 
 
+def linked(features: FeatureTable) -> LinkedFeatures:
+    """Return items that hear each other, with as many neighbours as the movies have."""
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(0, len(features), (2, len(features) * DEGREE // 2))
+    rows, heard = np.concatenate([first, second]), np.concatenate([second, first])
+    graph = EntityGraph.from_pairs(len(features), rows, heard, self_loops="none")
+    return LinkedFeatures(features, features, graph)
+
+
 def make_model(
-    elbo: str, hidden: int, compile_draws: str = "off"
+    elbo: str, hidden: int, compile_draws: str = "off", graph: str = "none"
 ) -> tuple[BayesianModel, ModelConfig]:
     """Return a model with the default settings; `elbo="none"` is the deterministic twin."""
-    config = ModelConfig(elbo=elbo, hidden=hidden, device="cpu", compile=compile_draws)
+    config = ModelConfig(
+        elbo=elbo,
+        hidden=hidden,
+        device="cpu",
+        compile=compile_draws,
+        graph=graph,
+        graph_features=("text", "image"),
+    )
     model = build_model(WIDTHS, NUM_LABELS, NUM_ITEMS, config)
     batches = make_batches(256)
     positives = torch.full((NUM_LABELS,), 100)
@@ -45,13 +64,22 @@ def make_model(
 class StepBench:
     """Takes one training step after the other on one batch."""
 
-    def __init__(self, elbo: str, hidden: int, batch_size: int, compile_draws: str = "off") -> None:
-        model, config = make_model(elbo, hidden, compile_draws)
+    def __init__(
+        self,
+        elbo: str,
+        hidden: int,
+        batch_size: int,
+        compile_draws: str = "off",
+        graph: str = "none",
+    ) -> None:
+        model, config = make_model(elbo, hidden, compile_draws, graph)
         settings = dataclasses.replace(
             svi_settings(config, torch.device("cpu")), batch_size=batch_size
         )
         svi = SVI(model.network, model.lifted, model.guide, settings)
         batches = make_batches()
+        if graph != "none":
+            batches = Batches(linked(batches.features), batches.labels)
         self._run = TrainingRun(svi, batches)
         self._batch: Batch = batches.read(np.arange(batch_size))
         model.network.train()
