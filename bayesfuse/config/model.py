@@ -10,7 +10,10 @@ from bayesfuse.config.base import Config, Device, Names, Positive, one_of, scale
 from bayesfuse.config.graph import GraphConfig
 
 MODELS = ("fusion", "gat", "mm-gatbt")
-FUSIONS = ("bitransformer", "concat", "gmu", "mixing")
+FUSIONS = (
+    *("attention", "bitransformer", "centralnet", "concat", "fast-ma", "gating", "gmu"),
+    *("linear-sum", "mixing", "moe", "swiglu", "weighted-sum"),
+)
 CLASSIFIERS = ("linear", "maxout")
 PRIORS = ("horseshoe", "laplace", "normal")
 COMPILE = ("auto", "off", "on")
@@ -48,7 +51,7 @@ class NetworkConfig(Config):
         "text and what items hear of each other's images; gat: that alone.",
     )
     fusion: Annotated[str, one_of("fusion rule", FUSIONS)] = Field(
-        "gmu", description="Fusion rule: bitransformer, concat, gmu or mixing."
+        "gmu", description=f"Fusion rule: {', '.join(FUSIONS[:-1])} or {FUSIONS[-1]}."
     )
     transformer_layers: int = Field(2, ge=1, description="Layers of a bitransformer.")
     hidden: int = Field(256, ge=1, description="Width of the fused representation.")

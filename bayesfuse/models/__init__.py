@@ -12,11 +12,19 @@ from bayesfuse.models.classifier import (
 )
 from bayesfuse.models.fusion import (
     FUSIONS,
+    AttentionFusion,
     BitransformerFusion,
+    CentralNetFusion,
     ConcatFusion,
     Fusion,
     GatedFusion,
+    GatingFusion,
+    LinearSumFusion,
     MixingFusion,
+    MixtureOfExpertsFusion,
+    SwiGLUFusion,
+    WeightedRegressionFusion,
+    WeightedSumFusion,
 )
 from bayesfuse.models.network import FusionNetwork
 from bayesfuse.models.standardise import Standardise
@@ -24,16 +32,24 @@ from bayesfuse.models.standardise import Standardise
 __all__ = [
     "CLASSIFIERS",
     "FUSIONS",
+    "AttentionFusion",
     "BitransformerFusion",
+    "CentralNetFusion",
     "Classifier",
     "ConcatFusion",
     "Fusion",
     "FusionNetwork",
     "GatedFusion",
+    "GatingFusion",
     "LinearClassifier",
+    "LinearSumFusion",
     "Maxout",
     "MaxoutClassifier",
     "MixingFusion",
+    "MixtureOfExpertsFusion",
     "Standardise",
+    "SwiGLUFusion",
+    "WeightedRegressionFusion",
+    "WeightedSumFusion",
     "apply_max_norm_",
 ]

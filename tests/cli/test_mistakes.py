@@ -177,8 +177,9 @@ def test_settings_are_all_checked_before_anything_is_read(
     # nope.csv is not there: it was not looked for
     assert refused(bayesfuse, place, "fit", "nope.csv", *flags) == (
         "Error: In the flags:\n"
-        '  - --fusion: Unknown fusion rule "gum"; expected one of bitransformer, concat, gmu, '
-        'mixing. Did you mean "gmu"?\n'
+        '  - --fusion: Unknown fusion rule "gum"; expected one of attention, bitransformer, '
+        "centralnet, concat, fast-ma, gating, gmu, linear-sum, mixing, moe, swiglu, weighted-sum. "
+        'Did you mean "gmu"?\n'
         "  - --hidden: expected a whole number; got 'x'.\n"
         "  - --dropout: expected less than 1; got '2'.\n"
         "  - --feature-norm: 'x' is no feature norm; expected a number > 0, none, or "

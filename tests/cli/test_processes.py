@@ -44,7 +44,8 @@ def test_a_mistake_has_no_traceback_and_no_output(place: Path) -> None:
     assert (done.code, done.out) == (2, "")
     assert done.err == (
         'Error: In the flags:\n  - --fusion: Unknown fusion rule "gum"; expected one of '
-        'bitransformer, concat, gmu, mixing. Did you mean "gmu"?\n'
+        "attention, bitransformer, centralnet, concat, fast-ma, gating, gmu, linear-sum, mixing, "
+        'moe, swiglu, weighted-sum. Did you mean "gmu"?\n'
     )
     assert tree(place) == before
 

@@ -35,8 +35,8 @@ def test_all_mistakes_are_collected() -> None:
     assert len(lines) == len(wrong)
     for words_of_one in (
         'unknown setting "fusoin". Did you mean "fusion"?',
-        'Unknown fusion rule "gum"; expected one of bitransformer, concat, gmu, mixing. Did you '
-        'mean "gmu"?',
+        'Unknown fusion rule "gum"; expected one of attention, bitransformer, centralnet, concat, '
+        'fast-ma, gating, gmu, linear-sum, mixing, moe, swiglu, weighted-sum. Did you mean "gmu"?',
         'Unknown ELBO "anealed"; expected one of annealed, meanfield, none, rao-blackwell, trace.',
         "--hidden: expected at least 1; got 0.",
         "--dropout: expected less than 1; got 1.0.",

@@ -62,6 +62,7 @@ def test_vmap_over_stacked_parameters_equals_a_loop(fusion, classifier):
 
 @EVERY_NETWORK
 def test_compiles_without_a_graph_break(fusion, classifier):
+    torch._dynamo.reset()  # which counts how often `forward` was compiled, of all networks
     network = build(fusion, classifier).eval()
     compiled = torch.compile(network, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(*batch()), network(*batch()))

@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
+from bayesfuse.models.fusion.attention import AttentionFusion
 from bayesfuse.models.fusion.base import Fusion
 from bayesfuse.models.fusion.bitransformer import BitransformerFusion
+from bayesfuse.models.fusion.centralnet import CentralNetFusion
 from bayesfuse.models.fusion.concat import ConcatFusion
+from bayesfuse.models.fusion.gating import GatingFusion
 from bayesfuse.models.fusion.gmu import GatedFusion
+from bayesfuse.models.fusion.linear_sum import LinearSumFusion
 from bayesfuse.models.fusion.mixing import MixingFusion
+from bayesfuse.models.fusion.mixture_of_experts import MixtureOfExpertsFusion
+from bayesfuse.models.fusion.swiglu import SwiGLUFusion
+from bayesfuse.models.fusion.weighted_regression import WeightedRegressionFusion
+from bayesfuse.models.fusion.weighted_sum import WeightedSumFusion
 
 FUSIONS: dict[str, type[Fusion]] = {
+    "attention": AttentionFusion,
     "bitransformer": BitransformerFusion,
+    "centralnet": CentralNetFusion,
     "concat": ConcatFusion,
+    "fast-ma": WeightedRegressionFusion,
+    "gating": GatingFusion,
     "gmu": GatedFusion,
+    "linear-sum": LinearSumFusion,
     "mixing": MixingFusion,
+    "moe": MixtureOfExpertsFusion,
+    "swiglu": SwiGLUFusion,
+    "weighted-sum": WeightedSumFusion,
 }
 """The rules by the names that `--fusion` takes."""
 
 __all__ = [
     "FUSIONS",
+    "AttentionFusion",
     "BitransformerFusion",
+    "CentralNetFusion",
     "ConcatFusion",
     "Fusion",
     "GatedFusion",
+    "GatingFusion",
+    "LinearSumFusion",
     "MixingFusion",
+    "MixtureOfExpertsFusion",
+    "SwiGLUFusion",
+    "WeightedRegressionFusion",
+    "WeightedSumFusion",
 ]
