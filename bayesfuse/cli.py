@@ -15,6 +15,7 @@ from bayesfuse.cli_data import data_app
 from bayesfuse.cli_decide import decide
 from bayesfuse.cli_explain import explain
 from bayesfuse.cli_graph import graph
+from bayesfuse.cli_models import models
 from bayesfuse.cli_open import temperature_and_weights
 from bayesfuse.cli_rank import rank
 from bayesfuse.cli_run import evaluate, predict, report
@@ -140,7 +141,7 @@ def encode(
     typer.echo(json.dumps(done.to_dict()) if as_json else str(done))
 
 
-for verb in (predict, evaluate, decide, check, rank, explain, report, compare, graph):
+for verb in (predict, evaluate, decide, check, rank, explain, report, compare, graph, models):
     app.command()(verb)
 
 

@@ -21,6 +21,7 @@ from bayesfuse.config import (
     FinetuneConfig,
     FitConfig,
     GraphCommandConfig,
+    ModelsConfig,
     PredictConfig,
     RankConfig,
 )
@@ -41,6 +42,7 @@ COMMANDS = {
     "report": PredictConfig,
     "compare": FitConfig,
     "graph": GraphCommandConfig,
+    "models": ModelsConfig,
     "data demo": None,
     "data mmimdb": None,
     "data describe": CatalogConfig,

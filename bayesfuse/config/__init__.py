@@ -33,6 +33,7 @@ from bayesfuse.config.graph import (
     SELF_LOOPS,
     GraphConfig,
 )
+from bayesfuse.config.listing import ModelsConfig
 from bayesfuse.config.model import (
     CLASS_WEIGHTS,
     CLASSIFIERS,
@@ -93,6 +94,7 @@ __all__ = [
     "GraphCommandConfig",
     "GraphConfig",
     "ModelConfig",
+    "ModelsConfig",
     "PredictConfig",
     "RankConfig",
     "RunningConfig",

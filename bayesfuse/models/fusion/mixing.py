@@ -41,8 +41,8 @@ class MixingFusion(Fusion):
         >>> tuple(fusion.fused.weight.shape)
         (4, 8)
 
-    Reference: Armitage et al. 2020 (PM+MO), eq. 1 and 2; the reading of eq. 1 and the chain for
-    n > 2 are ours.
+    Reference: Armitage et al. 2020 (PM+MO, arXiv:2008.11450), eq. 1 and 2; the reading of eq. 1
+    and the chain for n > 2 are ours.
     """
 
     fused: nn.Linear | None
