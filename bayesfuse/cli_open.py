@@ -87,7 +87,16 @@ def open_with(
 
 
 def draws_and_seed(opened: Run, options: PredictConfig) -> tuple[int, int]:
-    """Return how many draws and which seed (see `drawing`)."""
+    """Return how many draws and which seed (see `drawing`), of draws that have to be joint.
+
+    Raises:
+        ConfigError: If they are to be marginal.
+    """
+    if options.draw_kind != "joint":
+        raise ConfigError(
+            "--draw-kind marginal: this command compares items or labels under one and the same "
+            "draw, which marginal draws are not. Leave it out; it is for predict and evaluate."
+        )
     found = drawing(opened, options)
     return found.draws, found.seed
 
@@ -99,15 +108,17 @@ class Drawing(NamedTuple):
         draws: How many.
         seed: Their seed.
         enough: How that many came about; None where the number was given.
+        kind: `joint` or `marginal`.
     """
 
     draws: int
     seed: int
     enough: EnoughDraws | None = None
+    kind: str = "joint"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as the metadata of a file tells it."""
-        told = {"draws": self.draws, "seed": self.seed}
+        told = {"draws": self.draws, "seed": self.seed, "draw_kind": self.kind}
         if self.enough is None:
             return told
         return told | {
@@ -118,9 +129,10 @@ class Drawing(NamedTuple):
 
 
 def drawing(opened: Run, options: PredictConfig) -> Drawing:
-    """Return how many draws and which seed: the flags', as many as it takes, or the run's own.
+    """Return how many draws, which seed and kind: the flags', as many as it takes, or the run's.
 
-    What `--draws auto` came to is told on stderr; it is a warning if the tolerance was not reached.
+    What `--draws auto` came to is told on stderr; it is a warning if the tolerance was not reached,
+    and if draws have to be joint that were to be marginal.
     """
     seed = opened.config.seed if options.seed is None else options.seed
     idle = [f"--{n.replace('_', '-')}" for n in ("tolerance", "max_draws") if _given(options, n)]
@@ -129,23 +141,32 @@ def drawing(opened: Run, options: PredictConfig) -> Drawing:
     if opened.config.elbo == "none":
         if options.draws is not None:
             warn("--draws: no effect, since the run has no posterior (--elbo none).")
+        if options.draw_kind != "joint":
+            warn("--draw-kind: no effect, since the run has no posterior (--elbo none).")
         return Drawing(1, seed)
-    if options.draws != "auto":
-        return Drawing(options.draws or opened.config.draws, seed)
-    from bayesfuse.estimator.drawing import enough_draws
+    from bayesfuse.estimator.drawing import enough_draws, marginal_obstacle
 
+    kind, features = options.draw_kind, opened.catalog.features.take(opened.rows)
+    if kind == "marginal":
+        obstacle = marginal_obstacle(opened.classifier, features)
+        if obstacle is not None:
+            warn(f"--draw-kind marginal: {obstacle}; the draws are joint.")
+            kind = "joint"
+    if options.draws != "auto":
+        return Drawing(options.draws or opened.config.draws, seed, None, kind)
     enough = enough_draws(
         opened.classifier,
-        opened.catalog.features.take(opened.rows),
+        features,
         tolerance=options.tolerance,
         max_draws=options.max_draws,
         seed=seed,
+        kind=kind,
     )
     if enough.reached:
         tell(f"--draws auto: {enough}")
     else:
         warn(f"--draws auto: {enough} Allow more with --max-draws.")
-    return Drawing(enough.draws, seed, enough)
+    return Drawing(enough.draws, seed, enough, kind)
 
 
 def _given(options: PredictConfig, name: str) -> bool:
@@ -153,13 +174,16 @@ def _given(options: PredictConfig, name: str) -> bool:
     return name in options.model_fields_set
 
 
-def how_drawn(opened: Run, draws: int) -> str:
+def how_drawn(opened: Run, draws: int, kind: str = "joint") -> str:
     """Say how many draws of which posterior there are."""
     hidden = f", without {' and '.join(opened.without)}" if opened.without else ""
     if opened.config.elbo == "none":
         return f"no posterior (--elbo none){_weighted(opened.config)}{hidden}"
     plural = "s" if draws != 1 else ""
-    return f"{draws} posterior draw{plural}{temperature_and_weights(opened.config)}{hidden}"
+    marginal = "marginal " if kind == "marginal" else ""
+    return (
+        f"{draws} {marginal}posterior draw{plural}{temperature_and_weights(opened.config)}{hidden}"
+    )
 
 
 def temperature_and_weights(config: FitConfig) -> str:

@@ -76,6 +76,7 @@ def predict(
         draws=draws,
         seed=seed,
         decision=options.decision,
+        kind=drawn.kind,
     )
     metadata = {**drawn.to_dict(), "elbo": opened.config.elbo}
     metadata |= {"temperature": opened.config.temperature}
@@ -84,7 +85,7 @@ def predict(
     metadata |= {"update_old": options.update_old, "decision": rule.to_dict()}
     with rows_progress(len(rows) * len(opened.classifier.label_names_)) as on_rows:
         count = write_predictions(tables, out, metadata, on_rows)
-    how = how_drawn(opened, draws)
+    how = how_drawn(opened, draws, drawn.kind)
     by = f", tags decided by {rule.goal}" if rule is opened.classifier.rule_ else ""
     typer.echo(f"{len(rows):,} items, {count:,} rows, {how}{by}: {out}")
     if explain is not None:
@@ -134,7 +135,8 @@ def evaluate(
         if name not in MADE
     }
     rule = None if options.decision is None else rule_of(opened.classifier, options.decision)
-    draws, seed = draws_and_seed(opened, options)
+    drawn = drawing(opened, options)
+    draws, seed = drawn.draws, drawn.seed
     scored = score_run(
         opened,
         draws=draws,
@@ -143,10 +145,13 @@ def evaluate(
         replicates=replicates,
         made=[kind for kind in kinds if kind in MADE],
         others=others,
+        kind=drawn.kind,
     )
-    tags = None if rule is None else achieved_by(rule, opened, draws=draws, seed=seed)
+    tags = (
+        None if rule is None else achieved_by(rule, opened, draws=draws, seed=seed, kind=drawn.kind)
+    )
     if as_json:
-        about = {"split": split, "draws": draws, "seed": seed, "elbo": opened.config.elbo}
+        about = {"split": split, **drawn.to_dict(), "elbo": opened.config.elbo}
         about |= {"temperature": opened.config.temperature}
         about |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
         about |= {"recalibrate": opened.config.recalibrate}
@@ -154,7 +159,9 @@ def evaluate(
             about |= {"decision": rule.to_dict(), "achieved": tags.to_dict()}
         typer.echo(json.dumps({**about, **scored.to_dict()}))
         return
-    typer.echo(f"{opened.catalog.source}, {split}, {how_drawn(opened, draws)}\n{scored}")
+    typer.echo(
+        f"{opened.catalog.source}, {split}, {how_drawn(opened, draws, drawn.kind)}\n{scored}"
+    )
     if rule is not None:
         typer.echo(f"\ntags decided by {rule.goal}\n\n{tags}")
 

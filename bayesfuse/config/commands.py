@@ -57,6 +57,9 @@ make a step are batches of 72 here."""
 RUN_DECISIONS = ("decided", *DECISIONS)
 """Decision rules of a run: those of a fit, and what `bayesfuse decide` chose."""
 
+DRAW_KINDS = ("joint", "marginal")
+"""Kinds of posterior draws."""
+
 GRAPH_MODELS = ("gat", "mm-gatbt")
 """Models that are nothing without a graph."""
 
@@ -132,6 +135,11 @@ class PredictConfig(TableConfig, RunningConfig):
         "root mean square over items, of the worst label.",
     )
     max_draws: int = Field(1024, ge=2, description="Most draws of --draws auto.")
+    draw_kind: Annotated[str, one_of("kind of draws", DRAW_KINDS)] = Field(
+        "joint",
+        description="joint: a draw is one network for all items; marginal: right for one item at "
+        "a time, and far cheaper (predict and evaluate only).",
+    )
     seed: int | None = Field(None, ge=0, description="Seed of the draws; else the run's own.")
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
     without: Names | None = Field(

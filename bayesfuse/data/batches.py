@@ -30,6 +30,20 @@ class Batch(NamedTuple):
     labels: Tensor | None
     blocks: Blocks | None = None
 
+    def part(self, some: slice) -> Batch:
+        """Return some of the items, of a batch whose items hear nobody.
+
+        Raises:
+            FeatureError: If they do: whom an item hears is known of the whole batch.
+        """
+        if self.blocks is not None:
+            raise FeatureError(
+                "A part was asked of a batch whose items hear others; read a smaller batch."
+            )
+        labels = None if self.labels is None else self.labels[some]
+        inputs = {name: values[some] for name, values in self.inputs.items()}
+        return Batch(inputs, self.observed[some], labels)
+
 
 class Batches:
     """A feature table and its labels, read a minibatch at a time.
@@ -92,6 +106,17 @@ class Batches:
         """Yield every item once, in order, in batches of `batch_size`."""
         for start in range(0, len(self), batch_size):
             yield self.read(slice(start, min(start + batch_size, len(self))))
+
+
+def cut(count: int, size: int) -> Iterator[slice]:
+    """Yield the slices that cut so many things into pieces of one size, but for the last.
+
+    Example:
+        >>> list(cut(5, 3))
+        [slice(0, 3, None), slice(3, 5, None)]
+    """
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
 
 
 def num_batches(num_items: int, batch_size: int) -> int:

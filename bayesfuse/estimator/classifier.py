@@ -19,7 +19,7 @@ from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError, FeatureError
 from bayesfuse.estimator import inputs
-from bayesfuse.estimator.drawing import Draws, numbers_of
+from bayesfuse.estimator.drawing import Draws, chunks_of, numbers_of
 from bayesfuse.estimator.finetuning import Finetuning
 from bayesfuse.estimator.inputs import Labels, TrainingData
 from bayesfuse.estimator.joint_finetuning import JointFinetuning
@@ -46,7 +46,7 @@ from bayesfuse.evaluation.uncertainty import Predictive, summarise
 from bayesfuse.graph.linked_features import LinkedFeatures
 from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.history import Epoch, Step, SVIResult
-from bayesfuse.inference.predictive import DEFAULT_MEMORY_BUDGET, LANES, PosteriorPredictive
+from bayesfuse.inference.predictive import DEFAULT_MEMORY_BUDGET, PosteriorPredictive
 from bayesfuse.inference.svi import SVI
 
 
@@ -177,7 +177,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         return self._as_classes(np.concatenate([c.mean(axis=0, dtype=np.float64) for c in chunks]))
 
     def sample_proba(
-        self, X: Any, draws: Draws = None, seed: int | None = None
+        self, X: Any, draws: Draws = None, seed: int | None = None, kind: str = "joint"
     ) -> NDArray[np.float32]:
         """Return posterior draws of the probabilities, joint over items and labels.
 
@@ -187,11 +187,12 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
                 `bayesfuse.estimator.drawing.enough_draws` finds enough; a range for these draws
                 alone. A deterministic network (`elbo="none"`) has one.
             seed: Seed of the draws; the estimator's if None.
+            kind: `"joint"`, or the cheap `"marginal"` of `bayesfuse.inference.marginal_draws`.
 
         Returns:
             `draws x items x labels`. For more items than fit in memory, see `iter_proba`.
         """
-        return np.concatenate(list(self.iter_proba(X, draws, seed)), axis=1)
+        return np.concatenate(list(self.iter_proba(X, draws, seed, kind=kind)), axis=1)
 
     def iter_proba(
         self,
@@ -201,6 +202,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         memory_budget: int = DEFAULT_MEMORY_BUDGET,
         prior: bool = False,
         recalibrated: bool = True,
+        kind: str = "joint",
     ) -> Iterator[NDArray[np.float32]]:
         """Yield `sample_proba` for one chunk of items after the other, `draws x items x labels`.
 
@@ -211,18 +213,14 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             memory_budget: Bytes that a chunk may take; the numbers do not depend on it.
             prior: Draw the random weights from their prior; all others are as fitted.
             recalibrated: Whether draws of the posterior are recalibrated, if the fit was to be.
+            kind: As for `sample_proba`.
         """
         table = self._table(X)
-        numbers = numbers_of(self, table, self.draws if draws is None else draws, seed)
-        left = len(table)
-        rows = np.arange(-(-left // LANES) * LANES) % left
-        batches = Batches(table.take(rows), None, choose_device(self.device))
-        predictive = self._predictive(self.seed if seed is None else seed, prior)
+        numbers = numbers_of(self, table, self.draws if draws is None else draws, seed, kind)
+        predictive = self._predictive(self.seed if seed is None else seed, prior, kind)
         change = self.recalibration_ if recalibrated and not prior else None
-        for chunk in predictive.chunks(batches, numbers, memory_budget):
-            if left > 0:
-                yield chunk[:, :left] if change is None else change(chunk[:, :left])
-            left -= chunk.shape[1]
+        for chunk in chunks_of(predictive, table, self.device, numbers, memory_budget):
+            yield chunk if change is None else change(chunk)
 
     def uncertainty(self, X: Any, draws: Draws = None, seed: int | None = None) -> Predictive:
         """Return mean, spread, quantiles and total, aleatoric and epistemic uncertainty (nats)."""
@@ -333,9 +331,11 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             validate_data(self, X, dtype=np.float64, reset=False), self.columns_
         )
 
-    def _predictive(self, seed: int, prior: bool = False) -> PosteriorPredictive:
+    def _predictive(
+        self, seed: int, prior: bool = False, kind: str = "joint"
+    ) -> PosteriorPredictive:
         precision = choose_precision(self.config(), choose_device(self.device))
-        return self.model_.predictive(seed, precision, prior)
+        return self.model_.predictive(seed, precision, prior, kind)
 
     def _as_classes(self, probability: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.binary_classes_ is None:

@@ -138,7 +138,12 @@ def decide_run(
 
 
 def achieved_by(
-    rule: DecisionRule, run: Run, *, draws: int | None = None, seed: int | None = None
+    rule: DecisionRule,
+    run: Run,
+    *,
+    draws: int | None = None,
+    seed: int | None = None,
+    kind: str = "joint",
 ) -> Achieved:
     """Return what the tags of a rule achieve on the labelled rows of a run.
 
@@ -147,11 +152,12 @@ def achieved_by(
         run: The run, its catalogue and labelled rows.
         draws: Posterior draws; the run's own if None.
         seed: Their seed, and that of the intervals; the run's own if None.
+        kind: See `bayesfuse.FusionClassifier.sample_proba`.
     """
     names = run.classifier.label_names_
     labels = known_labels(run.classifier, run.catalog)[run.rows]
     seed = run.config.seed if seed is None else seed
-    return achieved(rule(_mean(run, draws, seed)), labels, names, seed=seed)
+    return achieved(rule(_mean(run, draws, seed, kind)), labels, names, seed=seed)
 
 
 _TOLD = {
@@ -164,9 +170,10 @@ _TOLD = {
 """The settings that a goal goes by, for the file."""
 
 
-def _mean(run: Run, draws: int | None, seed: int) -> NDArray[np.float64]:
+def _mean(run: Run, draws: int | None, seed: int, kind: str = "joint") -> NDArray[np.float64]:
     """Return the probability of every label, the mean over draws, `items x labels`."""
-    chunks = run.classifier.iter_proba(run.catalog.features.take(run.rows), draws, seed)
+    features = run.catalog.features.take(run.rows)
+    chunks = run.classifier.iter_proba(features, draws, seed, kind=kind)
     return np.concatenate([chunk.mean(axis=0, dtype=np.float64) for chunk in chunks])
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
+from bayesfuse.data.batches import Batches
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError
+from bayesfuse.estimator.model import choose_device
 from bayesfuse.evaluation.uncertainty import DrawSummary
 from bayesfuse.inference.monte_carlo import monte_carlo_error
+from bayesfuse.inference.predictive import LANES, PosteriorPredictive
 
 if TYPE_CHECKING:
     from bayesfuse.estimator.classifier import FusionClassifier
@@ -69,6 +75,7 @@ def enough_draws(
     tolerance: float = TOLERANCE,
     max_draws: int = MAX_DRAWS,
     seed: int | None = None,
+    kind: str = "joint",
 ) -> EnoughDraws:
     """Return how many draws it takes until the probabilities' Monte Carlo error is small.
 
@@ -83,6 +90,7 @@ def enough_draws(
         tolerance: The error to stop at, > 0, a probability.
         max_draws: The most draws, >= 2.
         seed: Seed of the draws; the classifier's if None.
+        kind: Which draws, joint or marginal.
 
     Raises:
         ConfigError: If a number is out of range.
@@ -111,7 +119,7 @@ def enough_draws(
     while summary.num_draws < max_draws:
         first = summary.num_draws
         numbers = range(first, min(first + AT_ONCE, max_draws))
-        chunks = classifier.iter_proba(measured, numbers, seed)
+        chunks = classifier.iter_proba(measured, numbers, seed, kind=kind)
         summary.update(np.concatenate([chunk[:, :, free] for chunk in chunks], axis=1))
         if summary.num_draws >= 2:
             error = monte_carlo_error(summary.sd, summary.num_draws)
@@ -125,6 +133,7 @@ def numbers_of(
     table: FeatureTable,
     draws: int | range | str,
     seed: int | None,
+    kind: str,
 ) -> int | range:
     """Return which draws are meant.
 
@@ -134,7 +143,33 @@ def numbers_of(
     if isinstance(draws, str):
         if draws != "auto":
             raise ConfigError(f'draws is "{draws}"; expected a whole number >= 1, or "auto".')
-        return enough_draws(classifier, table, seed=seed).draws
+        return enough_draws(classifier, table, seed=seed, kind=kind).draws
     if (draws if isinstance(draws, int) else len(draws)) < 1:
         raise ConfigError(f"draws is {draws}; expected at least 1 posterior draw.")
     return draws
+
+
+def chunks_of(
+    predictive: PosteriorPredictive,
+    table: FeatureTable,
+    device: str,
+    draws: int | range,
+    memory_budget: int,
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the draws of some items, `draws x items x labels`, predicted in whole lanes.
+
+    The last lane (see `LANES`) repeats some items, which are left out again.
+    """
+    left = len(table)
+    rows = np.arange(-(-left // LANES) * LANES) % left
+    batches = Batches(table.take(rows), None, choose_device(device))
+    for chunk in predictive.chunks(batches, draws, memory_budget):
+        if left > 0:
+            yield chunk[:, :left]
+        left -= chunk.shape[1]
+
+
+def marginal_obstacle(classifier: FusionClassifier, table: FeatureTable) -> str | None:
+    """Return why draws of these items cannot be marginal; None if they can."""
+    predictive = classifier.model_.predictive(classifier.seed, torch.float32)
+    return predictive.marginal_obstacle(Batches(table, None, choose_device(classifier.device)))

@@ -56,7 +56,7 @@ class BayesianModel:
         }
 
     def predictive(
-        self, seed: int, precision: torch.dtype, prior: bool = False
+        self, seed: int, precision: torch.dtype, prior: bool = False, kind: str = "joint"
     ) -> PosteriorPredictive:
         """Return the posterior (or the prior) predictive with the given seed of its draws."""
         return PosteriorPredictive(
@@ -67,6 +67,7 @@ class BayesianModel:
             seed=seed,
             precision=precision,
             prior=prior,
+            kind=kind,
         )
 
     def tensors(self) -> dict[str, Tensor]:

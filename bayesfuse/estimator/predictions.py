@@ -41,6 +41,7 @@ def iter_predictions(
     draws: int | None = None,
     seed: int | None = None,
     decision: str | None = None,
+    kind: str = "joint",
 ) -> Iterator[pa.Table]:
     """Yield the predictions of one chunk of items after the other, in the schema `SCHEMA`.
 
@@ -51,11 +52,12 @@ def iter_predictions(
         draws: Posterior draws; the classifier's if None.
         seed: Seed of the draws; the classifier's if None.
         decision: By which rule items are tagged; see `bayesfuse.estimator.rules.rule_of`.
+        kind: See `FusionClassifier.sample_proba`.
     """
     names = np.array(classifier.label_names_)
     rule = rule_of(classifier, decision)
     start = 0
-    for chunk in classifier.iter_proba(X, draws, seed):
+    for chunk in classifier.iter_proba(X, draws, seed, kind=kind):
         found = summarise(chunk)
         stop = start + chunk.shape[1]
         yield _table(found, ids[start:stop], names, rule)

@@ -77,6 +77,7 @@ def score_run(
     replicates: int = NUM_REPLICATES,
     made: Sequence[str] = (),
     others: Mapping[str, Run] | None = None,
+    kind: str = "joint",
 ) -> Scored:
     """Score a run's posterior predictive on its labelled rows.
 
@@ -88,6 +89,7 @@ def score_run(
         replicates: Resamples of the items behind each interval.
         made: Kinds of foreign items to make of the items, of `MADE`.
         others: Name to the same run with another catalogue, whose rows are foreign.
+        kind: See `bayesfuse.FusionClassifier.sample_proba`.
 
     Raises:
         ConfigError: If the run has no posterior and uncertainty is asked for, a kind is unknown, or
@@ -102,14 +104,14 @@ def score_run(
     classifier, catalog, rows = run.classifier, run.catalog, run.rows
     labels = known_labels(classifier, catalog)[rows]
     names, thresholds = classifier.label_names_, classifier.thresholds_
-    mean, unsure = _predicted(classifier, catalog.features.take(rows), draws, seed)
+    mean, unsure = _predicted(classifier, catalog.features.take(rows), draws, seed, kind)
     strange = {
-        kind: _predicted(classifier, features, draws, seed)[1]
-        for kind, features in _made(run, made).items()
+        name: _predicted(classifier, features, draws, seed, kind)[1]
+        for name, features in _made(run, made).items()
     }
     for name, other in (others or {}).items():
         table = other.catalog.features.take(other.rows)
-        strange[name] = _predicted(classifier, table, draws, seed)[1]
+        strange[name] = _predicted(classifier, table, draws, seed, kind)[1]
     return Scored(
         evaluate(mean, labels, names, thresholds),
         score_intervals(mean, labels, names, thresholds, replicates=replicates)
@@ -120,11 +122,15 @@ def score_run(
 
 
 def _predicted(
-    classifier: FusionClassifier, features: FeatureTable, draws: int | None, seed: int | None
+    classifier: FusionClassifier,
+    features: FeatureTable,
+    draws: int | None,
+    seed: int | None,
+    kind: str,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean probabilities, `items x labels`, and mutual information, `items`, in nats."""
     means, unsure = [], []
-    for chunk in classifier.iter_proba(features, draws, seed):
+    for chunk in classifier.iter_proba(features, draws, seed, kind=kind):
         means.append(chunk.mean(axis=0, dtype=np.float64))
         unsure.append(DrawSummary().update(chunk).epistemic.mean(axis=1))
     return np.concatenate(means), np.concatenate(unsure)

@@ -1,7 +1,8 @@
 """Posterior draws of the probabilities: always the posterior, never its plug-in twin.
 
 A draw is one set of weights for all items, so draws are joint over items: the same `draw` index is
-the same network everywhere, however the items are cut into chunks.
+the same network everywhere, however the items are cut into chunks. Marginal draws, which are right
+for one item at a time, cost a fraction (see `bayesfuse.inference.marginal_draws`).
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from scipy import stats
 from torch import Tensor, nn
 
 from bayesfuse.data.batches import Batch, Batches
+from bayesfuse.errors import ConfigError, unknown_option
 from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.local_params import with_local_params
+from bayesfuse.inference.marginal_draws import MarginalDraws, first_layers
 from bayesfuse.inference.seeding import seeded
 
 LANES = 16
@@ -32,6 +35,9 @@ DEFAULT_MEMORY_BUDGET = 512 * 2**20
 
 HEARD_AT_ONCE = 16
 """Draws for which what items hear of each other is worked out in one call."""
+
+DRAW_KINDS = ("joint", "marginal")
+"""One network for all items a draw; or what is right for one item at a time, and far cheaper."""
 
 
 class PosteriorPredictive:
@@ -48,6 +54,7 @@ class PosteriorPredictive:
         seed: The draws' seed.
         precision: `torch.bfloat16` to run the network (not the draws, nor the sigmoid) in it.
         prior: Draw the weights from their prior in place of the guide: the prior predictive.
+        kind: One of `DRAW_KINDS`.
     """
 
     def __init__(
@@ -60,10 +67,13 @@ class PosteriorPredictive:
         seed: int = 0,
         precision: torch.dtype = torch.float32,
         prior: bool = False,
+        kind: str = "joint",
     ) -> None:
+        if kind not in DRAW_KINDS:
+            raise ConfigError(unknown_option("kind of draws", kind, DRAW_KINDS))
         self.network, self.lifted, self.guide = network, lifted, guide
         self.num_items, self.seed, self.precision = num_items, seed, precision
-        self.prior = prior
+        self.prior, self.kind = prior, kind
 
     def weights(self, draw: int) -> dict[str, Tensor]:
         """Return the weights of one draw by site; the same for the same seed and number."""
@@ -86,17 +96,27 @@ class PosteriorPredictive:
             draws: Number of posterior draws, >= 1, or which ones, `range(8, 16)`; a deterministic
                 network has one, whatever is asked for.
             memory_budget: Bytes that a chunk may take.
+
+        Raises:
+            ConfigError: If draws are to be marginal and cannot be (see `marginal_obstacle`).
         """
         numbers = self._numbers(draws)
         num_labels = self.network.get_buffer("fixed_logit").shape[0]
         chunk = self._chunk(batches, len(numbers) * num_labels, memory_budget)
-        cached = self._cache(numbers, memory_budget) if chunk < len(batches) else None
+        marginal = self._marginal(batches) if self.kind == "marginal" else None
+        joint = marginal is None and chunk < len(batches)
+        cached = self._cache(numbers, memory_budget) if joint else None
         base_rates = self._base_rate_draws(len(numbers))
         for batch in batches.in_order(chunk):
             found = np.empty((len(numbers), len(batch.observed), num_labels), np.float32)
             with self._evaluating():
-                for draw, logits in enumerate(self._logits_of_draws(batch, numbers, cached)):
-                    found[draw] = torch.sigmoid(logits.float()).cpu().numpy()
+                if marginal is not None:
+                    seeds = [self.seed_of(draw) for draw in numbers]
+                    mixed = self._mixed(batch.observed.device)
+                    marginal.fill(found, batch, seeds, mixed, memory_budget)
+                else:
+                    for draw, logits in enumerate(self._logits_of_draws(batch, numbers, cached)):
+                        found[draw] = torch.sigmoid(logits.float()).cpu().numpy()
             for label, rates in base_rates.items():
                 found[:, :, label] = rates[:, None]
             yield found
@@ -135,6 +155,40 @@ class PosteriorPredictive:
         """Return the predictive probability, the mean over draws, `items x labels`."""
         parts = [chunk.mean(axis=0) for chunk in self.chunks(batches, draws)]
         return np.concatenate(parts)
+
+    def marginal_obstacle(self, batches: Batches) -> str | None:
+        """Return why draws of these items cannot be marginal; None if they can."""
+        if self.lifted is None or self.guide is None:
+            return None
+        if self.prior:
+            return "they are drawn from the prior"
+        batch = batches.read(slice(0, 1))
+        if batch.blocks is not None:
+            return "items hear each other, through weights that are random or learned"
+        if not self._first_layers(batch):
+            return (
+                "no layer reads the features with random weights that are independent of each other"
+            )
+        return None
+
+    def _first_layers(self, batch: Batch) -> list[str]:
+        assert self.lifted is not None
+        assert self.guide is not None
+        with self._evaluating():
+            return first_layers(self.lifted, self.guide, batch.inputs, batch.observed)
+
+    def _marginal(self, batches: Batches) -> MarginalDraws | None:
+        """Return what makes marginal draws; None for a network without posterior."""
+        if self.lifted is None or self.guide is None:
+            return None
+        obstacle = self.marginal_obstacle(batches)
+        if obstacle is not None:
+            raise ConfigError(
+                f"The draws cannot be marginal: {obstacle}. Have joint ones (--draw-kind joint, "
+                'kind="joint").'
+            )
+        layers = self._first_layers(batches.read(slice(0, 1)))
+        return MarginalDraws(self.lifted, self.guide, layers)
 
     def _chunk(self, batches: Batches, outputs: int, memory_budget: int) -> int:
         """Return how many items to predict at a time, so many numbers an item coming out."""

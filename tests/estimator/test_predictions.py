@@ -17,7 +17,6 @@ import pytest
 from bayesfuse import FusionClassifier
 from bayesfuse.errors import StorageError, UserError
 from bayesfuse.estimator.predictions import SCHEMA, iter_predictions, write_predictions
-from bayesfuse.inference import predictive
 
 NUM_ITEMS, NAMES = 50, ("Drama", "Noir", "Never")
 IDS = np.array([f"tt{number:03d}" for number in range(NUM_ITEMS)])
@@ -99,9 +98,11 @@ def test_draws_and_seed_are_those_asked_for(fitted):
 
 def test_it_streams_in_chunks(fitted, monkeypatch):
     whole = frame(iter_predictions(fitted, X, IDS))
-    monkeypatch.setattr(predictive.PosteriorPredictive.chunks, "__defaults__", (3000,))
-    usual = (None, None, 3000, False, True)
-    monkeypatch.setattr(FusionClassifier.iter_proba, "__defaults__", usual)
+    usual = FusionClassifier.iter_proba
+    small = {"memory_budget": 3000}
+    monkeypatch.setattr(
+        FusionClassifier, "iter_proba", lambda *given, **named: usual(*given, **small | named)
+    )
     tables = list(iter_predictions(fitted, X, IDS))
     assert len(tables) > 3
     assert sum(table.num_rows for table in tables) == NUM_ITEMS * len(NAMES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from typing import final
 
@@ -75,7 +77,7 @@ class GatedFusion(Fusion):
             gate * torch.tanh(activation)
             for gate, activation in zip(self._gates(values), activations, strict=True)
         ]
-        return torch.stack(speaking).sum(0)
+        return functools.reduce(operator.add, speaking)
 
     def _gates(self, values: Sequence[Tensor]) -> list[Tensor]:
         """Return one gate `items x hidden` a modality."""

@@ -1,0 +1,288 @@
+r"""Marginal draws by local reparameterisation: big products once, and noise after them.
+
+A linear layer with independent random weights that reads the inputs themselves has, for one item,
+independent pre-activations with
+
+.. math:: \operatorname{E} a_j = \sum_k x_k \operatorname{E} w_{jk} + \operatorname{E} b_j, \qquad
+    \operatorname{Var} a_j = \sum_k x_k^2 \operatorname{Var} w_{jk} + \operatorname{Var} b_j
+
+so that its draws are :math:`\operatorname{E} a + \sqrt{\operatorname{Var} a}\; \varepsilon` with
+:math:`\varepsilon` normal: two products in place of one a draw. Under a normal guide these are
+draws of the pre-activation exactly; under a Laplace guide they are so in the limit of many inputs,
+the true excess kurtosis being 3 / (inputs that count) in place of 0. Every other random weight is
+drawn as it is.
+
+All labels of one item are jointly right, and items are not: the same :math:`\varepsilon` serves all
+of them, so that what is said of an item depends on no other, but no network has these items' draws
+together. Means, intervals and uncertainties of items need no more; ranks and predictive checks do.
+
+Reference: Kingma et al. 2015 (arXiv:1506.02557), section 2.3, for training and normal weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.distributions import Independent
+from torch.func import functional_call, vmap
+from torch.nn import functional as F
+
+from bayesfuse.data.batches import Batch, cut
+from bayesfuse.inference.guides import Guide
+from bayesfuse.inference.lifting import LiftedModule
+from bayesfuse.inference.local_params import with_local_params
+from bayesfuse.inference.seeding import seeded
+from bayesfuse.inference.site_guides import SiteGuide, TiedLaplaceSiteGuide
+
+ITEMS_AT_ONCE, DRAWS_AT_ONCE = 64, 16
+"""How many items and draws go through the network together once the big products are done, so that
+what lies between two operations stays in the cache."""
+
+PRODUCT_ITEMS = 512
+"""Items for which the big products are done together."""
+
+Moments = dict[str, tuple[Tensor, Tensor]]
+"""Layer to mean and standard deviation of its pre-activations, each `items x units`."""
+
+
+class MarginalDraws:
+    """Draws logits of items from the guide, one item's at a time.
+
+    Args:
+        lifted: The lifted network.
+        guide: Its guide.
+        layers: Which layers' products to do once; see `first_layers`.
+    """
+
+    @with_local_params
+    @torch.no_grad()
+    def __init__(self, lifted: LiftedModule, guide: Guide, layers: Sequence[str]) -> None:
+        self._lifted = lifted
+        guides = {one.site_name: one for one in guide.site_guides}
+        self._layers: dict[str, nn.Linear] = {}
+        self._products: dict[str, _Product] = {}
+        for name in layers:
+            layer = lifted.module.get_submodule(name)
+            assert isinstance(layer, nn.Linear)
+            bias = guides.pop(f"{name}.bias", None)
+            self._layers[name] = layer
+            self._products[name] = _Product(layer, guides.pop(f"{name}.weight"), bias)
+        names = [site.name for site in lifted.sites if site.name in guides]
+        self._others = {name: guides[name].distribution() for name in names}
+
+    @property
+    def numbers_a_draw(self) -> int:
+        """How many numbers a draw of all that is random is, the big layers' weights left out."""
+        units = sum(layer.out_features for layer in self._layers.values())
+        return units + sum(int(one.mean.numel()) for one in self._others.values())
+
+    @torch.no_grad()
+    def fill(
+        self,
+        found: NDArray[np.float32],
+        batch: Batch,
+        seeds: Sequence[int],
+        mixed: AbstractContextManager[Any],
+        memory_budget: int,
+    ) -> None:
+        """Fill `draws x items x labels` with probabilities.
+
+        Args:
+            found: What to fill.
+            batch: The items, of whom none hears another.
+            seeds: The seed of each draw.
+            mixed: In which the network runs, for its precision; used many times.
+            memory_budget: Bytes that the draws of all random weights may take that are drawn.
+        """
+        device = batch.observed.device
+        together = min(max(1, memory_budget // (4 * self.numbers_a_draw)), DRAWS_AT_ONCE)
+        for some in cut(len(batch.observed), PRODUCT_ITEMS):
+            block = batch.part(some)
+            with mixed:
+                moments = self.moments(block.inputs, block.observed)
+            for draws in cut(len(seeds), together):
+                drawn = self._stacked(seeds[draws], device)
+                for few in cut(len(block.observed), ITEMS_AT_ONCE):
+                    tile = block.part(few)
+                    near = {name: (m[few], s[few]) for name, (m, s) in moments.items()}
+                    with mixed:
+                        logits = self.logits(drawn, near, tile.inputs, tile.observed)
+                    items = slice(some.start + few.start, some.start + few.stop)
+                    found[draws, items] = torch.sigmoid(logits.float()).cpu().numpy()
+
+    def _stacked(self, seeds: Sequence[int], device: torch.device) -> dict[str, Tensor]:
+        """Return what `draw` draws from each seed, stacked along a first axis."""
+        drawn = []
+        for seed in seeds:
+            with seeded(seed, device):
+                drawn.append(self.draw())
+        return {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
+
+    @torch.no_grad()
+    def moments(self, *args: Any) -> Moments:
+        """Return the moments of the layers' pre-activations; the network runs on `args` once."""
+        found: Moments = {}
+
+        def keep(name: str) -> Callable[[Tensor], Tensor]:
+            def forward(x: Tensor) -> Tensor:
+                found[name] = self._products[name](x)
+                return found[name][0]
+
+            return forward
+
+        with _replaced({self._layers[name]: keep(name) for name in self._layers}):
+            self._lifted.module(*args)
+        return found
+
+    @torch.no_grad()
+    def draw(self) -> dict[str, Tensor]:
+        """Draw the noise of the layers, `units`, and all other random weights, by site or layer."""
+        drawn = {name: one.sample() for name, one in self._others.items()}
+        for name, layer in self._layers.items():
+            drawn[name] = torch.randn(layer.out_features, device=layer.weight.device)
+        return drawn
+
+    @torch.no_grad()
+    def logits(self, drawn: Mapping[str, Tensor], moments: Moments, *args: Any) -> Tensor:
+        """Return the logits of the items under some draws, `draws x items x labels`.
+
+        Args:
+            drawn: What `draw` returns, of several draws: each stacked along a new first axis.
+            moments: Of these items.
+            args: These items, as `moments` takes them.
+        """
+
+        def one(draw: dict[str, Tensor]) -> Tensor:
+            def said(name: str) -> Callable[[Tensor], Tensor]:
+                loc, scale = moments[name]
+                return lambda _: torch.addcmul(loc, scale, draw[name])
+
+            weights = {name: draw[name] for name in self._others}
+            with _replaced({layer: said(name) for name, layer in self._layers.items()}):
+                found: Tensor = functional_call(self._lifted.module, weights, args)
+            return found
+
+        logits: Tensor = vmap(one)(dict(drawn))
+        return logits
+
+
+def first_layers(lifted: LiftedModule, guide: Guide, *args: Any) -> list[str]:
+    """Return the linear layers with random weights that read nothing random, by name.
+
+    Which these are autograd tells: an input that depends on a random weight would have a gradient.
+    A layer counts if its weights are independent of each other under the guide, if it runs once,
+    and if nothing else reads its weights.
+
+    Args:
+        lifted: The lifted network.
+        guide: Its guide.
+        args: Any items.
+    """
+    module = lifted.module
+    guides = {one.site_name: one for one in guide.site_guides}
+    owners: dict[int, int] = {}
+    for _, parameter in module.named_parameters(remove_duplicate=False):
+        owners[id(parameter)] = owners.get(id(parameter), 0) + 1
+    calls: dict[str, list[bool]] = {}
+    hooks = []
+    for name, layer in module.named_modules():
+        weight = guides.get(f"{name}.weight")
+        bias = guides.get(f"{name}.bias")
+        # a subclass may do something else with its weights
+        if type(layer) is not nn.Linear or weight is None or owners[id(layer.weight)] > 1:
+            continue
+        if not all(_independent(one) for one in (weight, bias) if one is not None):
+            continue
+
+        def look(_: nn.Module, given: tuple[Any, ...], name: str = name) -> None:
+            calls.setdefault(name, []).append(given[0].requires_grad)
+
+        hooks.append(layer.register_forward_pre_hook(look))
+    try:
+        _run(lifted, set(guides), *args)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    found = [name for name, given in calls.items() if given == [False]]
+    return [name for name in found if not _read_elsewhere(lifted, name, *args)]
+
+
+def _run(lifted: LiftedModule, traced: set[str], *args: Any) -> Tensor:
+    """Run the network so that what depends on the traced parameters has a gradient."""
+    values = {
+        name: parameter.detach().requires_grad_(name in traced)
+        for name, parameter in lifted.module.named_parameters()
+    }
+    with torch.enable_grad():
+        found: Tensor = functional_call(lifted.module, values, args)
+    return found
+
+
+def _read_elsewhere(lifted: LiftedModule, name: str, *args: Any) -> bool:
+    """Return whether anything but the layer itself reads its weights."""
+    layer = lifted.module.get_submodule(name)
+    own = {f"{name}.{parameter}" for parameter, _ in layer.named_parameters()}
+    units: int = layer.out_features  # type: ignore[assignment]  # a linear layer's
+
+    def nothing(x: Tensor) -> Tensor:
+        return x.new_zeros(*x.shape[:-1], units)
+
+    with _replaced({layer: nothing}):
+        return _run(lifted, own, *args).requires_grad
+
+
+@with_local_params
+def _independent(guide: SiteGuide) -> bool:
+    """Return whether the elements of a site are independent of each other under its guide."""
+    return isinstance(guide.distribution(), Independent)
+
+
+class _Product:
+    """Mean and standard deviation of a linear layer's pre-activations."""
+
+    def __init__(self, layer: nn.Linear, weight: SiteGuide, bias: SiteGuide | None) -> None:
+        self._loc = weight.distribution().mean
+        self._factors: tuple[Tensor, Tensor] | None = None
+        if isinstance(weight, TiedLaplaceSiteGuide):
+            # scale² = Σ_rs (a_r a_s) (b_r b_s): no product as large as the layer's
+            a, b = weight.rows, weight.columns
+            self._factors = (_pairs(b), 2 * _pairs(a))
+        else:
+            self._variance = weight.distribution().variance
+        self._bias = None if layer.bias is None else layer.bias.detach()
+        self._bias_variance: Tensor | float = 0.0
+        if bias is not None:
+            self._bias = bias.distribution().mean
+            self._bias_variance = bias.distribution().variance
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        loc, squares = F.linear(x, self._loc, self._bias), x.square()
+        if self._factors is None:
+            variance = F.linear(squares, self._variance)
+        else:
+            columns, rows = self._factors
+            variance = (squares @ columns) @ rows.T
+        return loc.float(), (variance.float() + self._bias_variance).sqrt()
+
+
+def _pairs(factor: Tensor) -> Tensor:
+    """Return the products of every two columns, `rows x rank²`."""
+    return (factor[:, :, None] * factor[:, None, :]).flatten(1)
+
+
+@contextmanager
+def _replaced(forwards: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> Iterator[None]:
+    """Have modules return what these functions do, inside the `with` block."""
+    for module, forward in forwards.items():
+        module.__dict__["forward"] = forward
+    try:
+        yield
+    finally:
+        for module in forwards:
+            module.__dict__.pop("forward", None)
