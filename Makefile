@@ -69,6 +69,7 @@ bench: setup
 	$(PIP) -e '.[bench]'
 	$(BIN)/python benchmarks/compare_step.py
 	$(BIN)/python benchmarks/compare_peers.py
+	$(BIN)/python benchmarks/compare_prediction.py
 	$(BIN)/python benchmarks/encoding_memory.py --items 1000 10000
 	$(BIN)/python -m pytest benchmarks --benchmark-only -q
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from bayesfuse.data.batches import cut
 from bayesfuse.estimator.rules import rule_of
 from bayesfuse.estimator.table_file import write_tables
 from bayesfuse.evaluation.decisions import DecisionRule
@@ -31,6 +32,9 @@ SCHEMA = pa.schema(
     ]
 )
 """The columns: probabilities in [0, 1], mutual information in nats."""
+
+SUMMARISED = 2**21
+"""Draws of probabilities that are summarised at once, which takes some ten times their memory."""
 
 
 def iter_predictions(
@@ -58,10 +62,12 @@ def iter_predictions(
     rule = rule_of(classifier, decision)
     start = 0
     for chunk in classifier.iter_proba(X, draws, seed, kind=kind):
-        found = summarise(chunk)
-        stop = start + chunk.shape[1]
-        yield _table(found, ids[start:stop], names, rule)
-        start = stop
+        num_draws, num_items, num_labels = chunk.shape
+        for some in cut(num_items, max(1, SUMMARISED // (num_draws * num_labels))):
+            found = summarise(chunk[:, some])
+            stop = start + found.mean.shape[0]
+            yield _table(found, ids[start:stop], names, rule)
+            start = stop
 
 
 def _table(

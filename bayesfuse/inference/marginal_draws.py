@@ -136,7 +136,7 @@ class MarginalDraws:
 
             return forward
 
-        with _replaced({self._layers[name]: keep(name) for name in self._layers}):
+        with replaced_forwards({self._layers[name]: keep(name) for name in self._layers}):
             self._lifted.module(*args)
         return found
 
@@ -164,7 +164,7 @@ class MarginalDraws:
                 return lambda _: torch.addcmul(loc, scale, draw[name])
 
             weights = {name: draw[name] for name in self._others}
-            with _replaced({layer: said(name) for name, layer in self._layers.items()}):
+            with replaced_forwards({layer: said(name) for name, layer in self._layers.items()}):
                 found: Tensor = functional_call(self._lifted.module, weights, args)
             return found
 
@@ -233,7 +233,7 @@ def _read_elsewhere(lifted: LiftedModule, name: str, *args: Any) -> bool:
     def nothing(x: Tensor) -> Tensor:
         return x.new_zeros(*x.shape[:-1], units)
 
-    with _replaced({layer: nothing}):
+    with replaced_forwards({layer: nothing}):
         return _run(lifted, own, *args).requires_grad
 
 
@@ -277,7 +277,7 @@ def _pairs(factor: Tensor) -> Tensor:
 
 
 @contextmanager
-def _replaced(forwards: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> Iterator[None]:
+def replaced_forwards(forwards: Mapping[nn.Module, Callable[..., Any]]) -> Iterator[None]:
     """Have modules return what these functions do, inside the `with` block."""
     for module, forward in forwards.items():
         module.__dict__["forward"] = forward

@@ -7,7 +7,7 @@ for one item at a time, cost a fraction (see `bayesfuse.inference.marginal_draws
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor, nn
 
-from bayesfuse.data.batches import Batch, Batches
+from bayesfuse.data.batches import Batch, Batches, cut
 from bayesfuse.errors import ConfigError, unknown_option
 from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.local_params import with_local_params
-from bayesfuse.inference.marginal_draws import MarginalDraws, first_layers
+from bayesfuse.inference.marginal_draws import MarginalDraws, first_layers, replaced_forwards
 from bayesfuse.inference.seeding import seeded
 
 LANES = 16
@@ -35,6 +35,10 @@ DEFAULT_MEMORY_BUDGET = 512 * 2**20
 
 HEARD_AT_ONCE = 16
 """Draws for which what items hear of each other is worked out in one call."""
+
+ITEMS_AT_ONCE = 512
+"""Items that go through the network together: what lies between two operations stays in the cache,
+and what is alike in all draws is made once."""
 
 DRAW_KINDS = ("joint", "marginal")
 """One network for all items a draw; or what is right for one item at a time, and far cheaper."""
@@ -230,11 +234,30 @@ class PosteriorPredictive:
         self, batch: Batch, numbers: range, cached: dict[int, dict[str, Tensor]] | None
     ) -> Iterator[Tensor]:
         """Yield the logits of each draw, `items x labels`."""
-        together = 1 if batch.blocks is None else HEARD_AT_ONCE
-        for weights in self._weights_of_draws(numbers, together, cached):
-            heard = self._heard(weights, batch)
-            for place, draw in enumerate(weights):
-                yield self._logits(draw, batch, None if heard is None else heard[place])
+        if batch.blocks is not None:
+            for some in self._weights_of_draws(numbers, HEARD_AT_ONCE, cached):
+                heard = self._heard(some, batch)
+                for place, weights in enumerate(some):
+                    yield self._logits(weights, batch, heard[place])
+            return
+        tiles = [batch.part(some) for some in cut(len(batch.observed), ITEMS_AT_ONCE)]
+        ready = [self._standardised(tile) for tile in tiles]
+        for (weights,) in self._weights_of_draws(numbers, 1, cached):
+            parts = []
+            for tile, replaced in zip(tiles, ready, strict=True):
+                with replaced_forwards(replaced):
+                    parts.append(self._logits(weights, tile, None))
+            yield torch.cat(parts)
+
+    @torch.no_grad()
+    def _standardised(self, batch: Batch) -> dict[nn.Module, Callable[..., Any]]:
+        """Return what stands for standardising these items, which is the same in every draw."""
+        module = getattr(self.network, "standardise", None)
+        if not isinstance(module, nn.Module) or any(module.parameters()):
+            return {}
+        with self._mixed(batch.observed.device):
+            found: dict[str, Tensor] = module(batch.inputs, batch.observed)
+        return {module: lambda *_: dict(found)}
 
     def _weights_of_draws(
         self, numbers: range, together: int, cached: dict[int, dict[str, Tensor]] | None
@@ -245,10 +268,8 @@ class PosteriorPredictive:
             yield [cached[n] if cached is not None else self._weights(n) for n in some]
 
     @torch.no_grad()
-    def _heard(self, weights: list[dict[str, Tensor]], batch: Batch) -> Tensor | None:
-        """Return what items hear under some draws, `draws x items x features`; None if nothing."""
-        if batch.blocks is None:
-            return None
+    def _heard(self, weights: list[dict[str, Tensor]], batch: Batch) -> Tensor:
+        """Return what items hear under some draws, `draws x items x features`."""
         network: Any = self.network
         with self._mixed(batch.observed.device):
             heard: Tensor = network.hear_draws(weights, batch.inputs, batch.observed, batch.blocks)

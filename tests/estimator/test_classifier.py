@@ -368,7 +368,7 @@ def test_whole_lanes_round_a_row_alone_as_among_others(data, fitted, monkeypatch
     X, _ = data
 
     def share_that_differs(lanes: int) -> float:
-        monkeypatch.setattr("bayesfuse.estimator.classifier.LANES", lanes)
+        monkeypatch.setattr("bayesfuse.estimator.drawing.LANES", lanes)
         together = fitted.sample_proba({n: v[:32] for n, v in X.items()}, draws=16)
         rows = [{n: v[i : i + 1] for n, v in X.items()} for i in range(32)]
         alone = np.concatenate([fitted.sample_proba(row, draws=16) for row in rows], axis=1)

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from bayesfuse import FusionClassifier
 from bayesfuse.errors import StorageError, UserError
+from bayesfuse.estimator import predictions
 from bayesfuse.estimator.predictions import SCHEMA, iter_predictions, write_predictions
 
 NUM_ITEMS, NAMES = 50, ("Drama", "Noir", "Never")
@@ -109,6 +111,14 @@ def test_it_streams_in_chunks(fitted, monkeypatch):
     chunked = frame(iter(tables))
     assert (chunked[["id", "label"]] == whole[["id", "label"]]).all(axis=None)
     np.testing.assert_allclose(chunked["mean"], whole["mean"], rtol=0, atol=1e-6)
+
+
+def test_a_chunk_is_summarised_a_part_at_a_time(fitted, monkeypatch):
+    whole = frame(iter_predictions(fitted, X, IDS))
+    monkeypatch.setattr(predictions, "SUMMARISED", 8 * len(NAMES) * 7)
+    tables = list(iter_predictions(fitted, X, IDS))
+    assert [table.num_rows for table in tables] == [7 * len(NAMES)] * 7 + [len(NAMES)]
+    pd.testing.assert_frame_equal(frame(iter(tables)), whole)
 
 
 def test_the_file_holds_everything_and_says_how_it_was_made(fitted, tmp_path):
