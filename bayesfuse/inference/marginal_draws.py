@@ -41,8 +41,8 @@ from bayesfuse.inference.seeding import seeded
 from bayesfuse.inference.site_guides import SiteGuide, TiedLaplaceSiteGuide
 
 ITEMS_AT_ONCE, DRAWS_AT_ONCE = 64, 16
-"""How many items and draws go through the network together once the big products are done, so that
-what lies between two operations stays in the cache."""
+"""Items and draws that go through a network of 1,024 units together once the big products
+are done, so that what lies between two operations stays in the cache."""
 
 PRODUCT_ITEMS = 512
 """Items for which the big products are done together."""
@@ -108,13 +108,18 @@ class MarginalDraws:
                 moments = self.moments(block.inputs, block.observed)
             for draws in cut(len(seeds), together):
                 drawn = self._stacked(seeds[draws], device)
-                for few in cut(len(block.observed), ITEMS_AT_ONCE):
+                for few in cut(len(block.observed), self._items_at_once()):
                     tile = block.part(few)
                     near = {name: (m[few], s[few]) for name, (m, s) in moments.items()}
                     with mixed:
                         logits = self.logits(drawn, near, tile.inputs, tile.observed)
                     items = slice(some.start + few.start, some.start + few.stop)
                     found[draws, items] = torch.sigmoid(logits.float()).cpu().numpy()
+
+    def _items_at_once(self) -> int:
+        """Return how many items go through the network together: more through a narrow one."""
+        widest = max(layer.out_features for layer in self._layers.values())
+        return max(ITEMS_AT_ONCE, ITEMS_AT_ONCE * 1024 // widest)
 
     def _stacked(self, seeds: Sequence[int], device: torch.device) -> dict[str, Tensor]:
         """Return what `draw` draws from each seed, stacked along a first axis."""

@@ -20,6 +20,7 @@ from bayesfuse.inference.marginal_draws import MarginalDraws, first_layers
 from bayesfuse.inference.predictive import PosteriorPredictive
 from bayesfuse.inference.priors import Prior
 from bayesfuse.models import FusionNetwork
+from bayesfuse.models.fusion import FUSIONS
 
 WIDTHS = {"text": 40, "image": 30}
 NUM_ITEMS, DRAWS = 20, 1500
@@ -129,8 +130,9 @@ def test_they_do_not_depend_on_other_items_nor_on_how_they_are_cut(
     few = Batches(items().features.take(range(4, 9)))
     np.testing.assert_allclose(next(found.chunks(few, 12)), every[:, 4:9], atol=1e-6)
     np.testing.assert_allclose(next(found.chunks(items(), range(3, 7))), every[3:7], atol=1e-6)
-    for name, size in (("ITEMS_AT_ONCE", 3), ("DRAWS_AT_ONCE", 5), ("PRODUCT_ITEMS", 7)):
+    for name, size in (("DRAWS_AT_ONCE", 5), ("PRODUCT_ITEMS", 7)):
         monkeypatch.setattr(marginal_draws, name, size)
+    monkeypatch.setattr(MarginalDraws, "_items_at_once", lambda _: 3)
     np.testing.assert_allclose(draws_of(made, "marginal", 12), every, atol=1e-6)
     parts = list(found.chunks(items(), 12, memory_budget=1))
     assert len(parts) == 2
@@ -211,3 +213,10 @@ def test_bfloat16_is_near() -> None:
     exact = draws_of(made, "marginal", 8)
     rough = draws_of(made, "marginal", 8, precision=torch.bfloat16)
     assert 0 < np.abs(exact - rough).max() < 0.06
+
+
+@pytest.mark.parametrize("fusion", sorted(set(FUSIONS) - {"bitransformer"}))
+def test_every_fusion_rule_has_them(fusion: str, failure_rate: float) -> None:
+    made = make(fusion=fusion)
+    joint, marginal = draws_of(made, "joint", 300, seed=2), draws_of(made, "marginal", 300)
+    assert p_value(marginal, joint) > failure_rate
