@@ -197,5 +197,7 @@ def _weighted(config: FitConfig) -> str:
     """Say which class weights there are, and how draws are recalibrated, if so."""
     weights = config.class_weights
     said = "" if weights == "none" else f", class weights {weights}: of a reweighted problem"
+    if not config.is_likelihood:
+        said += f", loss {config.loss}: no probabilities"
     how = config.recalibrate
     return said if how == "none" else f"{said}, recalibrated on val ({how})"

@@ -142,6 +142,7 @@ _ONLY_WITH: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         ),
     ),
     ("elbo", ("annealed",), ("annealing", "beta_start", "annealing_epochs", "annealing_cycles")),
+    ("loss", ("focal",), ("focal_alpha", "focal_gamma")),
     ("annealing", ("cyclical",), ("annealing_cycles",)),
     ("guide", ("lowrank", "laplace-tied"), ("rank",)),
     ("classifier", ("maxout",), ("classifier_hidden", "pieces")),

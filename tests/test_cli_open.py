@@ -17,6 +17,7 @@ from bayesfuse.config import FitConfig
         ({"temperature": 0.5}, ", temperature 0.5"),
         ({"temperature": 0.5, "elbo": "none"}, ""),
         ({"recalibrate": "isotonic"}, ", recalibrated on val (isotonic)"),
+        ({"elbo": "none", "loss": "focal"}, ", loss focal: no probabilities"),
         ({"class_weights": "inverse"}, ", class weights inverse: of a reweighted problem"),
     ],
 )

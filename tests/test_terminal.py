@@ -159,6 +159,7 @@ def test_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
             {"model": "mm-gatbt", "graph": "people", "finetune": {"text": ("1",)}, "hidden": 8},
             ["--hidden: no effect where the text's own network is trained."],
         ),
+        ({"focal_gamma": 3.0}, ["--focal-gamma: no effect with --loss bce; for --loss focal"]),
         ({"transformer_layers": 3}, ["no effect with --fusion gmu; for --fusion bitransformer"]),
     ],
 )
@@ -174,6 +175,7 @@ def test_settings_without_effect_are_told(given: dict[str, Any], said: list[str]
         {},
         {"elbo": "none", "fusion": "gmu", "dropout": 0.1, "classifier_learning_rate": 0.1},
         {"elbo": "trace", "prior_scale": 0.1, "temperature": 0.5, "num_particles": 2},
+        {"elbo": "none", "loss": "focal", "focal_alpha": 0.5, "label_smoothing": 0.1},
         {"guide": "lowrank", "rank": 3},
         {"guide": "laplace-tied", "rank": 2},
         {"annealing": "cyclical", "annealing_cycles": 3, "beta_start": 0},

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from bayesfuse.config.base import Config, Device, Names, Positive, one_of, scale_of
 from bayesfuse.config.graph import GraphConfig
+from bayesfuse.errors import ConfigError
 
 MODELS = ("fusion", "gat", "mm-gatbt")
 FUSIONS = (
@@ -20,6 +21,7 @@ COMPILE = ("auto", "off", "on")
 GUIDES = ("laplace", "laplace-tied", "lowrank", "normal")
 CLASS_WEIGHTS = ("frequency", "inverse", "none", "positive")
 ELBOS = ("annealed", "meanfield", "none", "rao-blackwell", "trace")
+LOSSES = ("asymmetric", "bce", "focal")
 SCHEDULES = ("cosine", "cyclical", "linear", "sigmoid")
 DECAYS = ("constant", "cosine")
 PRECISIONS = ("auto", "bfloat16", "float32")
@@ -108,6 +110,23 @@ class NetworkConfig(Config):
         "items have the label; positive, 1 / frequency where it is there. Then probabilities or "
         "their spread are those of a reweighted problem.",
     )
+    loss: Annotated[str, one_of("loss", LOSSES)] = Field(
+        "bce",
+        description="What the deterministic twin learns by: bce, focal or asymmetric. Only bce is "
+        "a likelihood, so the others are for --elbo none.",
+    )
+    focal_alpha: float = Field(
+        0.25, gt=0, lt=1, description="Weight of a label that is there, in the focal loss."
+    )
+    focal_gamma: float = Field(
+        2.0, ge=0, description="How far the focal loss turns away from what is sure already."
+    )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=0.5,
+        description="Targets so far from 0 and 1, with any loss; for --elbo none.",
+    )
     annealing: Annotated[str, one_of("annealing schedule", SCHEDULES)] = Field(
         "linear", description="How the weight of the KL rises: linear, cosine, sigmoid, cyclical."
     )
@@ -163,6 +182,25 @@ class NetworkConfig(Config):
 
 class ModelConfig(GraphConfig, NetworkConfig):
     """What is fitted and how: the hyper-parameters of `FusionClassifier`."""
+
+    @property
+    def is_likelihood(self) -> bool:
+        """Whether what is learned by is the labels' own likelihood."""
+        return self.loss == "bce" and self.label_smoothing == 0
+
+    def check_loss(self) -> None:
+        """Refuse a posterior of what is no likelihood.
+
+        Raises:
+            ConfigError: If there is such a loss, or smoothing, and an ELBO.
+        """
+        if self.elbo != "none" and not self.is_likelihood:
+            smoothing = f" with label smoothing {self.label_smoothing:g}"
+            raise ConfigError(
+                f"The loss {self.loss}{smoothing if self.label_smoothing else ''} is no "
+                f"likelihood of the labels, so there is no posterior by it; got the ELBO "
+                f'"{self.elbo}". Take --elbo none, or --loss bce without --label-smoothing.'
+            )
 
     @property
     def random_parts(self) -> tuple[str, ...]:

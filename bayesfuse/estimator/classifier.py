@@ -141,19 +141,14 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         train = Batches(features, data.train_labels, device)
         if finetuning is not None:
             train = finetuning.train_batches(features, data.train_labels, device)
-        svi = SVI(
-            network,
-            self.model_.lifted,
-            self.model_.guide,
-            svi_settings(config, device),
-            None if finetuning is None else finetuning.front,
-            weights,
-        )
+        how = svi_settings(config, device)
+        front = None if finetuning is None else finetuning.front
+        svi = SVI(network, self.model_.lifted, self.model_.guide, how, front, weights)
         validator = None
         if data.val is not None:
             val = Batches(data.val, data.val_labels, device)
             predictive = self._predictive(config.seed)
-            validator = Validator(val, predictive, config.val_draws, finetuning, weights)
+            validator = Validator(val, predictive, config.val_draws, finetuning, weights, how.loss)
         self.result_: SVIResult = svi.fit(train, validator, on_step=on_step, on_epoch=on_epoch)
         if finetuning is not None:
             finetuning.finish()

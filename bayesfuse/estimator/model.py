@@ -18,6 +18,7 @@ from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.guides import Guide, make_guide
 from bayesfuse.inference.history import SVISettings
 from bayesfuse.inference.lifting import LiftedModule, lift
+from bayesfuse.inference.losses import Loss
 from bayesfuse.inference.patterns import check_patterns
 from bayesfuse.inference.predictive import PosteriorPredictive
 from bayesfuse.inference.priors import Prior
@@ -249,7 +250,13 @@ def set_data_statistics(
 
 
 def svi_settings(config: ModelConfig, device: torch.device) -> SVISettings:
-    """Return the part of the settings that training needs."""
+    """Return the part of the settings that training needs.
+
+    Raises:
+        ConfigError: If a posterior is asked for of a loss that is no likelihood.
+    """
+    config.check_loss()
+    loss = Loss(config.loss, config.focal_alpha, config.focal_gamma, config.label_smoothing)
     same = {name: getattr(config, name) for name in _SAME}
     annealing = AnnealingSchedule(
         config.annealing,
@@ -258,7 +265,8 @@ def svi_settings(config: ModelConfig, device: torch.device) -> SVISettings:
         config.annealing_epochs,
         config.annealing_cycles,
     )
-    return SVISettings(**same, annealing=annealing, precision=choose_precision(config, device))
+    precision = choose_precision(config, device)
+    return SVISettings(**same, annealing=annealing, precision=precision, loss=loss)
 
 
 def _default_patterns(field: str) -> tuple[str, ...]:

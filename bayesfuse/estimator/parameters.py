@@ -40,6 +40,10 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         init_scale: float | str | Mapping[str, float | str] = "fusion.absent.*=prior,*=0.003",
         elbo: str = "annealed",
         class_weights: str = "none",
+        loss: str = "bce",
+        focal_alpha: float = 0.25,
+        focal_gamma: float = 2.0,
+        label_smoothing: float = 0.0,
         annealing: str = "linear",
         beta_start: float = 0.2,
         temperature: float = 1.0,
@@ -107,6 +111,10 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.init_scale = init_scale
         self.elbo = elbo
         self.class_weights = class_weights
+        self.loss = loss
+        self.focal_alpha = focal_alpha
+        self.focal_gamma = focal_gamma
+        self.label_smoothing = label_smoothing
         self.annealing = annealing
         self.beta_start = beta_start
         self.temperature = temperature

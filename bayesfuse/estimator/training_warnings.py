@@ -25,6 +25,12 @@ def training_warnings(classifier: FusionClassifier) -> list[str]:
             f"The posterior has temperature {classifier.temperature:g}, not 1: it is "
             f"{'colder' if classifier.temperature < 1 else 'warmer'} than Bayes' rule says."
         )
+    if classifier.loss != "bce" or classifier.label_smoothing > 0:
+        found.append(
+            f"The loss {classifier.loss} with label smoothing {classifier.label_smoothing:g} is no "
+            "likelihood: what it learns are scores in [0, 1], in the order of the probabilities "
+            "at best. --recalibrate isotonic brings them nearer."
+        )
     if classifier.class_weights == "positive":
         found.append(
             "With class weights positive the probabilities are those of a reweighted problem, in "

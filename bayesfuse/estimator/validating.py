@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from bayesfuse.estimator.joint_finetuning import JointFinetuning
 from bayesfuse.evaluation import metrics
 from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.history import Validation
+from bayesfuse.inference.losses import Loss
 from bayesfuse.inference.predictive import PosteriorPredictive
 
 
@@ -27,6 +28,7 @@ class Validator:
         draws: Posterior draws of a score.
         finetuning: What makes the features of fine-tuned modalities anew; None if there are none.
         weights: What labels count for in training, and so in the choice of an epoch.
+        loss: What training goes by, and so the choice of an epoch.
     """
 
     items: Batches
@@ -34,6 +36,7 @@ class Validator:
     draws: int
     finetuning: Finetuning | JointFinetuning | None = None
     weights: ClassWeights | None = None
+    loss: Loss = field(default_factory=Loss)
 
     def probability(self, draws: int) -> NDArray[np.float32]:
         """Return the predictive probability of the items, `items x labels`."""
@@ -51,7 +54,7 @@ class Validator:
         return Batches(features, self.items.labels, self.items.device)
 
     def __call__(self) -> Validation:
-        """Return the NLL, weighted as in training, and the macro average precision."""
+        """Return the NLL (or other loss), weighted as in training, and the macro AP."""
         labels = self.items.labels
         assert labels is not None
         probability = self.probability(self.draws)
@@ -59,4 +62,8 @@ class Validator:
         weights = None
         if self.weights is not None:
             weights = self.weights.of(torch.from_numpy(labels)).cpu().numpy()
-        return Validation(metrics.nll(probability, labels, weights), macro)
+        if self.loss.is_likelihood:
+            return Validation(metrics.nll(probability, labels, weights), macro)
+        logits = torch.logit(torch.from_numpy(probability).double(), eps=1e-12)
+        terms = self.loss(logits, torch.from_numpy(labels).double()).numpy()
+        return Validation(float((terms if weights is None else terms * weights).mean()), macro)

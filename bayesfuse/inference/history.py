@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from bayesfuse.inference.annealing import AnnealingSchedule
+from bayesfuse.inference.losses import Loss
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class SVISettings:
     seed: int = 0
     precision: torch.dtype = torch.float32
     compile: str = "auto"
+    loss: Loss = field(default_factory=Loss)
 
 
 class Epoch(NamedTuple):

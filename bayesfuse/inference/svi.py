@@ -212,8 +212,8 @@ class TrainingRun:
             if self.objective is None:
                 linked = () if batch.blocks is None else (batch.blocks,)
                 logits = self.network(batch.inputs, observed, *linked).float()
-                loss = _bce(logits, labels, self.weights)
-                nll = loss.detach()
+                nll = _bce(logits, labels, self.weights).detach()
+                loss = _mean(settings.loss(logits, labels), labels, self.weights)
             else:
                 loss = self.loss(self.objective, batch._replace(observed=observed), beta)
                 nll = self.objective.nll
@@ -325,9 +325,14 @@ class TrainingRun:
 
 def _bce(logits: Tensor, labels: Tensor, weights: ClassWeights | None = None) -> Tensor:
     """Return the binary cross-entropy, summed over labels, mean over items, in nats an item."""
-    counts = None if weights is None else weights.of(labels)
-    total = F.binary_cross_entropy_with_logits(logits, labels, counts, reduction="none")
-    return total.sum(dim=1).mean()
+    terms = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    return _mean(terms, labels, weights)
+
+
+def _mean(terms: Tensor, labels: Tensor, weights: ClassWeights | None) -> Tensor:
+    """Return the mean over items of terms `items x labels`, each as its label counts, summed."""
+    counted = terms if weights is None else terms * weights.of(labels)
+    return counted.sum(dim=1).mean()
 
 
 __all__ = ["SVI", "Epoch", "SVIResult", "SVISettings", "Step", "Validation"]

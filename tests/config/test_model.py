@@ -73,12 +73,14 @@ def test_names_are_those_of_the_registries() -> None:
     from bayesfuse.inference.annealing import SCHEDULES
     from bayesfuse.inference.elbo import ELBOS
     from bayesfuse.inference.guides import GUIDES
+    from bayesfuse.inference.losses import LOSSES
     from bayesfuse.inference.optimisers import DECAYS
     from bayesfuse.inference.priors import PRIORS
     from bayesfuse.models import CLASSIFIERS, FUSIONS
 
     assert set(module.FUSIONS) == set(FUSIONS)
     assert set(module.CLASSIFIERS) == set(CLASSIFIERS)
+    assert set(module.LOSSES) == set(LOSSES)
     assert set(module.PRIORS) == set(PRIORS)
     assert set(module.GUIDES) == set(GUIDES)
     assert set(module.ELBOS) == {*ELBOS, "none"}

@@ -10,7 +10,9 @@ import torch
 
 from bayesfuse import FeatureTable, FusionClassifier
 from bayesfuse.config import FUSIONS
+from bayesfuse.errors import ConfigError
 from bayesfuse.estimator.contributions import log_odds, modality_contributions
+from bayesfuse.estimator.training_warnings import training_warnings
 from bayesfuse.graph.hiding import hide
 
 NUM_ITEMS = 160
@@ -94,3 +96,37 @@ def test_it_tells_without_a_modality_and_what_each_adds(items, fusion):
     added = np.stack([one.mean.sum(axis=0) for one in modality_contributions(fitted, few)])
     nothing = log_odds(fitted, hide(few, ["text", "image", "year"]))
     np.testing.assert_allclose(added, (log_odds(fitted, few) - nothing)[0], atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def plain(items) -> FusionClassifier:
+    return FusionClassifier(elbo="none", validation_fraction=0.0, **SETTINGS).fit(*items)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": "focal"},
+        {"loss": "focal", "focal_alpha": 0.7},
+        {"loss": "focal", "focal_gamma": 0.5},
+        {"loss": "asymmetric"},
+        {"label_smoothing": 0.2},
+    ],
+    ids=str,
+)
+def test_a_twin_learns_by_another_loss_and_a_posterior_does_not(
+    items, plain, changes, tmp_path: Path
+):
+    features, y = items
+    settings = {**SETTINGS, **changes, "validation_fraction": 0.0}  # 16 items choose no epoch
+    fitted = FusionClassifier(elbo="none", **settings).fit(features, y)
+    p = fitted.predict_proba(features)
+    assert not np.allclose(p, plain.predict_proba(features), atol=1e-3)
+    for label in range(2):
+        there, away = p[y[:, label] == 1, label], p[y[:, label] == 0, label]
+        assert (there[:, None] > away).mean() > 0.9  # the area under the ROC curve
+    assert any("no likelihood" in warning for warning in training_warnings(fitted))
+    read = FusionClassifier.load(fitted.save(tmp_path / "run"), device="cpu")
+    assert {name: getattr(read, name) for name in changes} == changes
+    with pytest.raises(ConfigError, match=r'no likelihood.*"annealed".*--elbo none'):
+        FusionClassifier(**SETTINGS, **changes).fit(features, y)

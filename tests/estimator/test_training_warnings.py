@@ -12,6 +12,7 @@ def trained(**changes: object) -> SimpleNamespace:
     result = {"stopped": "finished", "annealed": True, "notes": (), "best_epoch": 4}
     own = {"temperature": 1.0, "elbo": "annealed", "links_": None, "class_weights": "none"}
     result |= {name: value for name, value in changes.items() if name in result}
+    own |= {"loss": "bce", "label_smoothing": 0.0}
     own |= {"graph_relations": "union", "model_": None, "recalibration_": None}
     own |= {name: value for name, value in changes.items() if name in own}
     return SimpleNamespace(result_=SimpleNamespace(**result), **own)
@@ -37,6 +38,8 @@ def test_what_went_as_it_should_is_no_warning() -> None:
         ({"temperature": 2.0}, "warmer"),
         ({"recalibration_": Recalibration(2.0)}, "recalibrated (temperature) on the val items"),
         ({"class_weights": "positive"}, "about as common as not"),
+        ({"loss": "focal"}, "loss focal with label smoothing 0 is no likelihood"),
+        ({"label_smoothing": 0.1}, "label smoothing 0.1 is no likelihood"),
         ({"class_weights": "inverse"}, "class weights inverse the posterior"),
     ],
 )

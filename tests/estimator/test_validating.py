@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from bayesfuse.estimator.model import build_model
 from bayesfuse.estimator.validating import Validator
 from bayesfuse.evaluation import metrics
 from bayesfuse.inference.class_weights import ClassWeights
+from bayesfuse.inference.losses import Loss
 
 
 @pytest.fixture
@@ -48,3 +51,10 @@ def test_the_nll_is_weighted_as_training_is(items: Batches) -> None:
     terms = labels * [3.0, 2.0] * np.log(p) + (1 - labels) * [1.0, 0.5] * np.log(1 - p)
     assert made().nll == pytest.approx(-terms.mean())
     assert made().macro_ap == validator(items)().macro_ap
+
+
+def test_another_loss_takes_the_place_of_the_nll(items: Batches) -> None:
+    made = dataclasses.replace(validator(items), loss=Loss("focal"))
+    y, p = np.asarray(items.labels, np.float64), made.probability(5).astype(np.float64)
+    there, away = 0.25 * (1 - p) ** 2 * np.log(p), 0.75 * p**2 * np.log(1 - p)
+    assert made().nll == pytest.approx(-(y * there + (1 - y) * away).mean())
