@@ -71,6 +71,7 @@ bench: setup
 	$(BIN)/python benchmarks/compare_peers.py
 	$(BIN)/python benchmarks/compare_prediction.py
 	$(BIN)/python benchmarks/encoding_memory.py --items 1000 10000
+	$(BIN)/python benchmarks/prediction_memory.py
 	$(BIN)/python -m pytest benchmarks --benchmark-only -q
 
 docs: setup
