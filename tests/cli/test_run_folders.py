@@ -18,6 +18,8 @@ Bayesfuse = Callable[..., Ran]
 
 ENCODERS = ("encoders.json", "encoders.safetensors")
 
+DRAWS = "expected a whole number of at least 1, or auto"
+
 
 def refused(bayesfuse: Bayesfuse, place: Path, *args: object) -> str:
     """Return what stderr says of a command that must fail with 2, silently else."""
@@ -69,10 +71,10 @@ def test_what_is_no_run_folder(verb: str, place: Path, bayesfuse: Bayesfuse) -> 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--draws", "0"], "  - --draws: expected at least 1; got '0'.\n"),
+        (["--draws", "0"], f"  - --draws: {DRAWS}; got '0'.\n"),
         (["--draws", "-4", "--seed", "-1"], "  - --seed: expected at least 0; got '-1'.\n"),
         (["--device", "tpu"], "  - --device: expected auto, cpu, cuda, cuda:N or mps; got 'tpu'."),
-        (["--draws", "many"], "  - --draws: expected a whole number; got 'many'.\n"),
+        (["--draws", "many"], f"  - --draws: {DRAWS}; got 'many'.\n"),
     ],
 )
 @pytest.mark.parametrize("verb", ["predict", "evaluate", "report"])

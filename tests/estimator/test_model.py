@@ -18,6 +18,7 @@ from bayesfuse.estimator.model import (
     svi_settings,
 )
 from bayesfuse.inference.history import SVISettings
+from bayesfuse.inference.losses import Loss
 
 WIDTHS = {"text": 3, "image": 2}
 
@@ -164,6 +165,7 @@ def test_svi_settings_take_every_setting_over():
         "num_particles": 2,
         "patience": 4,
         "seed": 5,
+        "compile": "off",
     }
     annealing = {
         "annealing": "cosine",
@@ -175,10 +177,14 @@ def test_svi_settings_take_every_setting_over():
     config = ModelConfig.parse({**changed, **annealing, "precision": "bfloat16"})
     settings = svi_settings(config, torch.device("cpu"))
     assert {name: getattr(settings, name) for name in changed} == changed
-    assert vars(settings).keys() == {*changed, "annealing", "precision"}
+    assert vars(settings).keys() == {*changed, "annealing", "precision", "loss"}
     schedule = settings.annealing
     assert (schedule.end, schedule(0.0), schedule.has_ended(8.0)) == (0.9, 0.5, True)
     assert settings.precision is torch.bfloat16
+    assert settings.loss == Loss()
+    twin = ModelConfig.parse({"elbo": "none", "loss": "focal", "focal_alpha": 0.3})
+    found = svi_settings(twin, torch.device("cpu")).loss
+    assert (found.kind, found.focal_alpha) == ("focal", 0.3)
     for name, value in changed.items():  # none was left at what training does by itself
         assert getattr(SVISettings(), name) != value, f"{name}: choose another value for this test"
 
