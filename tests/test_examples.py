@@ -38,6 +38,7 @@ def test_every_example_is_listed() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {*ARGUMENTS, *others}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_the_example_runs(name: str, catalogue: Path) -> None:
     command = [sys.executable, "-W", "error", str(EXAMPLES / name), str(catalogue)]

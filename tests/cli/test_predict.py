@@ -190,6 +190,7 @@ def test_the_report_is_one_page_in_the_run_folder(
         assert Path("run-again", name).read_bytes() == (fitted / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_report_of_many_items_has_further_pages(
     place: Path, fitted: Path, bayesfuse: Bayesfuse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

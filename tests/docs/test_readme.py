@@ -30,6 +30,7 @@ def test_the_page_shows_python(page: Path) -> None:
     assert longest <= MAX_LINES, f"a block of {longest} lines; a reader gives it {MAX_LINES}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_page_runs(page: Path, tmp_path: Path) -> None:
     # One process for all blocks: a reader types them one after the other.

@@ -423,6 +423,7 @@ def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return (first * second).sum(axis=1) / lengths
 
 
+@pytest.mark.slow
 @pytest.mark.movies
 def test_stored_features_of_posters_are_reproduced(movies_path):
     import pyarrow.parquet as pq

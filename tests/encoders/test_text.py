@@ -54,6 +54,7 @@ def test_vectors_are_those_of_a_plain_loop_over_single_texts(bert_folder, poolin
         np.testing.assert_allclose(row, _loop(bert_folder, text, pooling, 64), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_vectors_are_those_of_sentence_transformers(minilm_folder):
     from sentence_transformers import SentenceTransformer
 

@@ -76,6 +76,7 @@ def test_strata_are_modalities_and_splits(run: Run) -> None:
     assert "too near to 1/2" in str(told)
 
 
+@pytest.mark.slow
 def test_degrees_are_strata_where_there_is_a_graph(tmp_path: Path) -> None:
     graph = {"graph": "people", "graph_width": 4, "graph_heads": 1}
     linked = fitted(tmp_path / "run", epochs=1, annealing_epochs=1, **graph)

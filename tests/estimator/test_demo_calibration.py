@@ -21,6 +21,8 @@ from bayesfuse.data.features import FeatureTable
 from bayesfuse.encoders.catalogues import encode_catalog
 from bayesfuse.evaluation import expected_calibration_error
 
+pytestmark = pytest.mark.slow
+
 SLOPE_SLACK = np.log(1.25)
 """How far logits may be too large or too small on the whole: a quarter."""
 
@@ -232,7 +234,6 @@ def test_hiding_a_modality_widens_the_same_items(
     assert wider_without(fitted, name) < failure_rate
 
 
-@pytest.mark.slow
 def test_a_modality_that_no_training_item_lacked_stays_as_wide_as_its_prior(
     demo: Demo, wider_without: Callable[[FusionClassifier, str], float], failure_rate: float
 ) -> None:

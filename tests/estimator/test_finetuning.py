@@ -99,6 +99,7 @@ def moved(before: dict[str, torch.Tensor], network: torch.nn.Module) -> set[str]
     return {name for name in before if not torch.equal(before[name], after[name])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("elbo", ["annealed", "none"])
 def test_the_loss_falls_and_only_what_is_unfrozen_moves(table, flags, elbo):
     config = settings(flags, finetune="text=1,image=1", elbo=elbo, epochs=12)
@@ -135,6 +136,7 @@ def test_without_unfreezing_nothing_of_a_network_moves(table, flags):
     assert not any(moved(before[name], network) for name, network in networks.items())
 
 
+@pytest.mark.slow
 def test_new_items_are_encoded_with_what_the_networks_became(table, flags, tmp_path):
     config = settings(flags, finetune="text=1+embeddings,image=all", gradient_checkpointing=True)
     done = fit_run(str(table), tmp_path / "run", config)

@@ -316,6 +316,7 @@ def best_pair() -> Pairs:
     return Pairs(loc[None], covariance[None])
 
 
+@pytest.mark.slow
 def test_low_rank_guide_reaches_the_best_normal_of_any_covariance(
     p_beyond: Callable[..., float], failure_rate: float
 ) -> None:
