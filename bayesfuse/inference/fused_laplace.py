@@ -94,9 +94,13 @@ def _uniform(like: Tensor, seed: Tensor) -> Tensor:
     multiples of 2^32 / golden ratio spread the counter (Knuth 1998, section 6.4).
     """
     number = torch.arange(like.numel(), dtype=torch.int32, device=like.device)
-    bits = _mix(_mix(number * -1640531527 + seed[0]) ^ seed[1])
+    return _between(_mix(_mix(number * -1640531527 + seed[0]) ^ seed[1]), like.dtype)
+
+
+def _between(bits: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return 32 random bits as a number in (-1, 1)."""
     # 24 bits and a half: exact in float32, never 0 or at an end
-    return ((bits >> 8).to(like.dtype) + 0.5) * 2.0**-23
+    return ((bits >> 8).to(dtype) + 0.5) * 2.0**-23
 
 
 def _mix(bits: Tensor) -> Tensor:

@@ -79,9 +79,8 @@ def test_neighbours_and_seeds_have_nothing_to_do_with_each_other(failure_rate: f
 
 
 def test_the_largest_and_the_smallest_uniform_stay_inside() -> None:
-    torch.set_default_dtype(torch.float32)
     bits = torch.tensor([-(2**31), 2**31 - 1, 0, -1], dtype=torch.int32)
-    uniform = ((bits >> 8).float() + 0.5) * 2.0**-23
+    uniform = module._between(bits, torch.float32)
     assert bool((uniform.abs() < 1).all())
     assert bool((uniform != 0).all())
 
