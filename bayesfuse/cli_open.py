@@ -199,5 +199,7 @@ def _weighted(config: FitConfig) -> str:
     said = "" if weights == "none" else f", class weights {weights}: of a reweighted problem"
     if not config.is_likelihood:
         said += f", loss {config.loss}: no probabilities"
+    if config.beside_likelihood:
+        said += f", trained by {' and '.join(config.beside_likelihood)} too"
     how = config.recalibrate
     return said if how == "none" else f"{said}, recalibrated on val ({how})"

@@ -174,6 +174,7 @@ def without_effect(settings: FitConfig, given: Mapping[str, Any]) -> list[str]:
         idle = [f"--{n.replace('_', '-')}" for n in ("hidden", "transformer_layers") if n in given]
         if idle:
             found.append(f"{', '.join(idle)}: no effect where the text's own network is trained.")
+    found += settings.idle(given)
     if settings.finetune is None:
         idle = [n for n in FinetuneConfig.model_fields if n in given and n != "finetune"]
         if idle:

@@ -18,6 +18,7 @@ from bayesfuse.config import FitConfig
         ({"temperature": 0.5, "elbo": "none"}, ""),
         ({"recalibrate": "isotonic"}, ", recalibrated on val (isotonic)"),
         ({"elbo": "none", "loss": "focal"}, ", loss focal: no probabilities"),
+        ({"refiner": 0.1}, ", trained by refiner too"),
         ({"class_weights": "inverse"}, ", class weights inverse: of a reweighted problem"),
     ],
 )

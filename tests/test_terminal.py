@@ -159,6 +159,7 @@ def test_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
             {"model": "mm-gatbt", "graph": "people", "finetune": {"text": ("1",)}, "hidden": 8},
             ["--hidden: no effect where the text's own network is trained."],
         ),
+        ({"similarity_beta": 3.0}, ["--similarity-beta: no effect without --multi-similarity."]),
         ({"focal_gamma": 3.0}, ["--focal-gamma: no effect with --loss bce; for --loss focal"]),
         ({"transformer_layers": 3}, ["no effect with --fusion gmu; for --fusion bitransformer"]),
     ],

@@ -14,6 +14,14 @@ from bayesfuse.config.finetuning import FinetuneConfig
 from bayesfuse.config.graph import SELF_LOOPS
 from bayesfuse.config.model import DECISIONS, ModelConfig
 
+_REFNET: dict[str, Any] = {
+    "fusion": "linear-sum",
+    "hidden": 512,
+    "refiner": 0.1,
+    "elbo": "none",
+    "batch_size": 32,
+    "warmup_epochs": 1.0,
+}
 PRESETS: dict[str, dict[str, Any]] = {
     "pm-mo": {
         "fusion": "mixing",
@@ -49,10 +57,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "backbone_learning_rate": 1e-5,
         "layer_decay": 1.0,
     },
+    "refnet": _REFNET,
+    "refnet-ms": {**_REFNET, "multi_similarity": 0.1},
 }
 """Named sets of settings. `pm-mo`: Armitage et al. 2020, sec. 4.1 and their best row, λKL+L2.
 `mm-gatbt`: Seo et al. 2022 and their published code, without posterior; batches of 12 of which 6
-make a step are batches of 72 here."""
+make a step are batches of 72 here. `refnet` and `refnet-ms`: Sankaran et al. 2021, sec. 5.1, on
+features of frozen encoders, and so at our learning rate in place of 5e-5."""
 
 RUN_DECISIONS = ("decided", *DECISIONS)
 """Decision rules of a run: those of a fit, and what `bayesfuse decide` chose."""
@@ -89,7 +100,8 @@ class FitConfig(ModelConfig, CatalogConfig, EncoderConfig, RunningConfig, Finetu
     """Everything that `bayesfuse fit` can be told besides the catalogue and where to write."""
 
     preset: Annotated[str, one_of("preset", tuple(PRESETS))] | None = Field(
-        None, description="A named set of settings, pm-mo or mm-gatbt, that flags still override."
+        None,
+        description=f"A set of settings that flags still override: {', '.join(PRESETS)}.",
     )
 
     @classmethod

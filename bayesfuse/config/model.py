@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from bayesfuse.config.auxiliary import AuxiliaryConfig
 from bayesfuse.config.base import Config, Device, Names, Positive, one_of, scale_of
 from bayesfuse.config.graph import GraphConfig
 from bayesfuse.errors import ConfigError
@@ -15,6 +16,8 @@ FUSIONS = (
     *("attention", "bitransformer", "centralnet", "concat", "fast-ma", "gating", "gmu"),
     *("linear-sum", "mixing", "moe", "swiglu", "weighted-sum"),
 )
+OWN_LOSSES = {"centralnet": "modality losses"}
+"""Fusion rules that have a loss of their own, and what it is called."""
 CLASSIFIERS = ("linear", "maxout")
 PRIORS = ("horseshoe", "laplace", "normal")
 COMPILE = ("auto", "off", "on")
@@ -180,13 +183,19 @@ class NetworkConfig(Config):
     )
 
 
-class ModelConfig(GraphConfig, NetworkConfig):
+class ModelConfig(GraphConfig, AuxiliaryConfig, NetworkConfig):
     """What is fitted and how: the hyper-parameters of `FusionClassifier`."""
 
     @property
     def is_likelihood(self) -> bool:
         """Whether what is learned by is the labels' own likelihood."""
         return self.loss == "bce" and self.label_smoothing == 0
+
+    @property
+    def beside_likelihood(self) -> tuple[str, ...]:
+        """What is learned by beside the labels' likelihood, a word or two each; usually nothing."""
+        own = self.fusion_rule in OWN_LOSSES and self.model != "gat" and self.fusion_loss > 0
+        return (*((OWN_LOSSES[self.fusion_rule],) if own else ()), *self.auxiliary_losses)
 
     def check_loss(self) -> None:
         """Refuse a posterior of what is no likelihood.

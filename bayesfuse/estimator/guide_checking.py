@@ -69,6 +69,10 @@ def check_guide(
                 "is no likelihood of the labels."
             ],
         )
+    beside = run.config.beside_likelihood
+    if beside:
+        refused = f"The guide was not judged: it was fitted by {' and '.join(beside)}, too."
+        return None, None, [refused]
     learned = model.network.fixed_logit.isnan().cpu().numpy()
     labels = known_labels(classifier, catalog)[rows]
     rng = np.random.default_rng([seed, 6])

@@ -12,6 +12,7 @@ from torch import Tensor
 from bayesfuse.config import ModelConfig
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError, RunFolderError
+from bayesfuse.estimator.auxiliary import auxiliary_settings
 from bayesfuse.graph.neighbour_labels import NEIGHBOUR_LABELS
 from bayesfuse.inference.annealing import AnnealingSchedule
 from bayesfuse.inference.class_weights import ClassWeights
@@ -150,6 +151,7 @@ def build_model(
             pieces=config.pieces,
             dropout=config.dropout,
             graph=graph_settings(widths, config, relations),
+            auxiliary=auxiliary_settings(config),
         )
         if gat is not None and network.gat is not None:
             network.gat.load_state_dict(gat)

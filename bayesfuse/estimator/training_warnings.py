@@ -31,6 +31,12 @@ def training_warnings(classifier: FusionClassifier) -> list[str]:
             "likelihood: what it learns are scores in [0, 1], in the order of the probabilities "
             "at best. --recalibrate isotonic brings them nearer."
         )
+    beside = classifier.config_.beside_likelihood
+    if beside and classifier.elbo != "none":
+        found.append(
+            f"With {' and '.join(beside)} beside the likelihood the posterior is that of all "
+            "of it: its intervals are not those of the labels' model."
+        )
     if classifier.class_weights == "positive":
         found.append(
             "With class weights positive the probabilities are those of a reweighted problem, in "

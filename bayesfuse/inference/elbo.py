@@ -24,6 +24,7 @@ from torch.distributions import kl_divergence
 
 from bayesfuse.data.blocks import Blocks
 from bayesfuse.errors import ConfigError, unknown_option
+from bayesfuse.inference.auxiliary import request, total
 from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.fused_laplace import FusedLaplace
 from bayesfuse.inference.guides import Guide
@@ -40,15 +41,22 @@ def _has_closed_form(guide: Any) -> bool:
 
 
 class _RecordsNLL:
-    """Keeps the negative log-likelihoods of the site `y` that an estimate passes by, a particle."""
+    """Keeps −log density of the sites `y` and `auxiliary` that an estimate sees, a particle."""
 
     nlls: list[Tensor]
+    auxiliary: list[Tensor]
+
+    def record(self, model_trace: Any) -> None:
+        """Compute what the model's trace says of labels and auxiliary losses, and keep it."""
+        kept = {"y": self.nlls, "auxiliary": self.auxiliary}
+        model_trace.compute_log_prob(lambda name, _: name in kept)
+        for name, values in kept.items():
+            if name in model_trace.nodes:
+                values.append(-model_trace.nodes[name]["log_prob_sum"].detach())
 
     def _get_trace(self, *args: Any) -> Any:
         traces = super()._get_trace(*args)  # type: ignore[misc]  # a mixin before a Pyro ELBO
-        model_trace = traces[0]
-        model_trace.compute_log_prob(lambda name, _: name == "y")
-        self.nlls.append(-model_trace.nodes["y"]["log_prob_sum"].detach())
+        self.record(traces[0])
         return traces
 
 
@@ -74,8 +82,7 @@ class MeanFieldELBO(_RecordsNLL, TraceMeanField_ELBO):  # type: ignore[misc]  # 
                 parts = site["fn"].score_parts(site["value"])
                 site["score_parts"] = parts.scale_and_mask(site["scale"], site["mask"])
                 model_trace.compute_log_prob(lambda found, _, name=name: found == name)
-        model_trace.compute_log_prob(lambda name, _: name == "y")
-        self.nlls.append(-model_trace.nodes["y"]["log_prob_sum"].detach())
+        self.record(model_trace)
         return model_trace, guide_trace
 
 
@@ -107,7 +114,8 @@ class MultiLabelModel:
     """The generative model: weights from their priors, labels from Bernoullis; a Pyro program.
 
     Plates: `labels` (dim −1) and `items` (dim −2), the latter subsampled to the minibatch, so that
-    Pyro scales the minibatch's log-likelihood to the `num_items` of the training set.
+    Pyro scales the minibatch's log-likelihood to the `num_items` of the training set. Auxiliary
+    losses of the network, if it has any, are a factor of −N times their sum.
 
     Args:
         lifted: The lifted network: `(inputs, observed) -> logits`, items x labels; with a third
@@ -134,7 +142,11 @@ class MultiLabelModel:
     ) -> Tensor:
         """Draw weights, then the labels at the site `y`; return the logits, items x labels."""
         linked = () if blocks is None else (blocks,)
-        logits: Tensor = self.lifted(inputs, observed, *linked, beta=beta)
+        module, weights = self.lifted.module, self.weights
+        asked = {} if labels is None else request(module, labels, weights=weights)
+        logits: Tensor = self.lifted(inputs, observed, *linked, beta=beta, **asked)
+        if asked:
+            pyro.factor("auxiliary", -self.num_items * total(asked, logits))
         num_items, num_labels = logits.shape
         # only the number of rows in `subsample` counts: the batch holds these rows already
         rows = torch.arange(num_items, device=logits.device)
@@ -193,16 +205,22 @@ class Objective:
             blocks: Whom the items hear, if there is a graph.
             beta: β_t, what the KL counts for.
         """
-        self._elbo.nlls = []
-        total: Tensor = self._elbo.differentiable_loss(
+        self._elbo.nlls, self._elbo.auxiliary = [], []
+        loss: Tensor = self._elbo.differentiable_loss(
             self.model, self.guide, inputs, observed, labels, blocks, beta=max(beta, MIN_BETA)
         )
-        return total / self.model.num_items
+        return loss / self.model.num_items
 
     @property
     def nll(self) -> Tensor:
         """−log-likelihood of the last `loss`'s minibatch, mean over particles, in nats an item."""
         return torch.stack(self._elbo.nlls).mean() / self.model.num_items
+
+    @property
+    def auxiliary(self) -> float:
+        """Auxiliary losses of the last `loss`'s minibatch, mean over particles, in nats an item."""
+        terms = self._elbo.auxiliary
+        return float(torch.stack(terms).mean()) / self.model.num_items if terms else 0.0
 
     def kl(self) -> Tensor:
         """Return KL(q‖p) of all random weights, a scalar with gradients, in nats an item.

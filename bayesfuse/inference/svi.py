@@ -5,6 +5,7 @@ A step draws the weights once, takes the gradient of
 .. math:: -\frac1B \sum_{i,c} \log \mathrm{Bernoulli}(y_{ic} \mid \mathrm{logit}_{ic})
     + \beta_t\, \mathrm{KL}(q \| p) / N + (\lambda_1 \|loc\|_1 + \lambda_2 \|loc\|_2^2) / N
 
+plus the network's auxiliary losses, if it has any,
 and steps clipped Adam on the variational parameters (their −ELBO, in nats an item) and AdamW on
 the classifier (its binary cross-entropy: the only term that it is in).
 
@@ -21,11 +22,11 @@ from collections.abc import Callable
 import numpy as np
 import pyro
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bayesfuse.data.batches import Batch, Batches, drop_modalities, num_batches
 from bayesfuse.errors import TrainingError
+from bayesfuse.inference.auxiliary import mean_term, request, total
 from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.compiling import choose_kernels
 from bayesfuse.inference.elbo import MultiLabelModel, Objective, kl_by_site
@@ -33,6 +34,7 @@ from bayesfuse.inference.front import Front
 from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.history import Epoch, Step, SVIResult, SVISettings, Validation
 from bayesfuse.inference.lifting import LiftedModule
+from bayesfuse.inference.losses import Loss
 from bayesfuse.inference.optimisers import TwoOptimisers
 from bayesfuse.inference.seeding import seeded
 from bayesfuse.models.classifier import apply_max_norm_
@@ -211,12 +213,14 @@ class TrainingRun:
                 batch = batch._replace(inputs=self.front(batch.inputs))
             if self.objective is None:
                 linked = () if batch.blocks is None else (batch.blocks,)
-                logits = self.network(batch.inputs, observed, *linked).float()
-                nll = _bce(logits, labels, self.weights).detach()
-                loss = _mean(settings.loss(logits, labels), labels, self.weights)
+                asked = request(self.network, labels, settings.loss, self.weights)
+                logits = self.network(batch.inputs, observed, *linked, **asked).float()
+                nll = mean_term(Loss()(logits, labels), labels, self.weights).detach()
+                loss = mean_term(settings.loss(logits, labels), labels, self.weights)
+                loss, beside = loss + total(asked, logits), 0.0
             else:
                 loss = self.loss(self.objective, batch._replace(observed=observed), beta)
-                nll = self.objective.nll
+                nll, beside = self.objective.nll, self.objective.auxiliary
         value, nll_value = float(loss.detach()), float(nll)
         if not math.isfinite(value):
             raise TrainingError(self.diagnosis(epoch, value, nll_value))
@@ -226,7 +230,7 @@ class TrainingRun:
         if settings.max_norm is not None:
             self.project()
         self.step += 1
-        return nll_value, (value - nll_value) / beta if beta > 0 else math.nan
+        return nll_value, (value - nll_value - beside) / beta if beta > 0 else math.nan
 
     def loss(self, objective: Objective, batch: Batch, beta: float) -> Tensor:
         """Return the loss; Pyro checks supports and shapes on the first step, and only there."""
@@ -321,18 +325,6 @@ class TrainingRun:
             for now, best in zip(self.state(), self.best_state, strict=True):
                 for name, value in best.items():
                     now[name].copy_(value)
-
-
-def _bce(logits: Tensor, labels: Tensor, weights: ClassWeights | None = None) -> Tensor:
-    """Return the binary cross-entropy, summed over labels, mean over items, in nats an item."""
-    terms = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    return _mean(terms, labels, weights)
-
-
-def _mean(terms: Tensor, labels: Tensor, weights: ClassWeights | None) -> Tensor:
-    """Return the mean over items of terms `items x labels`, each as its label counts, summed."""
-    counted = terms if weights is None else terms * weights.of(labels)
-    return counted.sum(dim=1).mean()
 
 
 __all__ = ["SVI", "Epoch", "SVIResult", "SVISettings", "Step", "Validation"]

@@ -187,3 +187,34 @@ def presence_of(
     if settings.shrinkage == 0:
         return count > 0, {}
     return count > 0, {GRAPH: count / (count + settings.shrinkage)}
+
+
+def entering_beside(
+    model: str, widths: Mapping[str, int], graph: GraphSettings | None
+) -> dict[str, int]:
+    """Return the modalities that enter a fusion beside what items hear, name to width.
+
+    Args:
+        model: `fusion`, `mm-gatbt` or `gat`.
+        widths: Modality to its number of features, of the network.
+        graph: How items hear their neighbours; None if they do not.
+
+    Raises:
+        ConfigError: If the model is about a graph that there is not, or leaves a modality unread.
+    """
+    if model == "fusion":
+        return dict(widths)
+    if graph is None:
+        raise ConfigError(
+            f'The model "{model}" is about what items hear of each other, and there is no graph; '
+            "give it one: --graph people."
+        )
+    unheard = {name: width for name, width in widths.items() if name not in graph.features}
+    unread = [name for name in unheard if not graph.each or name not in graph.query]
+    if model == "gat" and unread:
+        raise ConfigError(
+            f'The model "gat" reads what items hear alone ({", ".join(graph.features)}), so it '
+            f"would leave {', '.join(unread)} unread. Leave that out "
+            f"(--modalities {','.join(graph.features)}), or have it heard (--graph-features)."
+        )
+    return unheard

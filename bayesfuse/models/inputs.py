@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from bayesfuse.errors import ConfigError, FeatureError
 
 _OWN_NAMES = (
-    *("absent", "activate", "fuse", "fused", "gate", "gates", "names", "out_features", "seen"),
-    "widths",
+    *("absent", "activate", "fuse", "fused", "gate", "gates", "names", "out_features", "own_loss"),
+    *("seen", "widths"),
 )
 _ADDED_LATER = ("smart_apply",)  # by transformers, to every module, once it is imported
 

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from bayesfuse.data.blocks import Blocks
 from bayesfuse.errors import ConfigError, FeatureError, unknown_option
+from bayesfuse.models.auxiliary.base import Auxiliary
+from bayesfuse.models.auxiliary.settings import AuxiliarySettings, build_auxiliary
 from bayesfuse.models.classifier import CLASSIFIERS
 from bayesfuse.models.fusion import FUSIONS, Fusion
 from bayesfuse.models.fusion.text_bitransformer import TextBitransformerFusion, TextTransformer
@@ -18,6 +20,7 @@ from bayesfuse.models.graph_branch import (
     GRAPH,
     GraphSettings,
     build_gat,
+    entering_beside,
     joined,
     node_features,
     presence_of,
@@ -62,12 +65,14 @@ class FusionNetwork(nn.Module):
         pieces: Linear pieces of a maxout unit (`maxout` only).
         dropout: Probability in [0, 1) of dropping an input of a classifier's layer in training.
         graph: How items hear their neighbours; None for a network without a graph.
+        auxiliary: What auxiliary losses count for; if None, the rule's own, if it has one, for 1.
 
     Attributes:
         names: The modalities, in order, without `graph`.
         num_labels: Number of labels.
         gat: The layers of graph attention, of one graph or of one a relation; or None.
         fusion: The fusion rule, or None for the model `gat`.
+        auxiliary: The auxiliary losses, by name.
         transformer: What was given.
         fixed_logit: Buffer, `labels`: a constant logit, or NaN where the logit is learned.
 
@@ -102,6 +107,7 @@ class FusionNetwork(nn.Module):
         pieces: int = 2,
         dropout: float = 0.5,
         graph: GraphSettings | None = None,
+        auxiliary: AuxiliarySettings | None = None,
     ) -> None:
         super().__init__()
         if model not in MODELS:
@@ -114,7 +120,7 @@ class FusionNetwork(nn.Module):
         self.num_labels, self.model, self.transformer = num_labels, model, transformer
         self.standardise = Standardise(widths)
         self.graph, self.gat = graph, None
-        entering = _entering(model, widths, graph)
+        entering = entering_beside(model, widths, graph)
         if graph is not None:
             self.gat = build_gat(graph, widths)
             entering[GRAPH] = self.gat.out_features
@@ -135,6 +141,9 @@ class FusionNetwork(nn.Module):
             pieces=pieces,
             dropout=dropout,
         )
+        tokens = None if transformer is None else transformer.modality
+        settings = auxiliary or AuxiliarySettings()
+        self.auxiliary = build_auxiliary(settings, self.fusion, num_labels, tokens)
         self.register_buffer("fixed_logit", torch.full((num_labels,), torch.nan))
 
     def forward(
@@ -143,6 +152,7 @@ class FusionNetwork(nn.Module):
         observed: Tensor,
         blocks: Blocks | None = None,
         heard: Tensor | None = None,
+        auxiliary: Auxiliary | None = None,
     ) -> Tensor:
         """Return the logit of every label for every item.
 
@@ -153,6 +163,7 @@ class FusionNetwork(nn.Module):
             blocks: Whom the items hear; for a network with a graph, and no other.
             heard: What they hear, `items x gat.out_features`, where that is known already (see
                 `hear_draws`).
+            auxiliary: Where to leave the terms of the auxiliary losses, in training.
 
         Returns:
             Logits, `items x labels`.
@@ -175,7 +186,15 @@ class FusionNetwork(nn.Module):
             columns = [column for column, n in enumerate(standardised) if n in self.entering]
             entering = {name: standardised[name] for name in self.entering}
             fused = self.fusion(entering, observed[:, columns], presence)
+            if auxiliary is not None:
+                read = self.fusion.activate(entering, observed[:, columns], presence)
+                parts = (self.fusion, observed[:, columns], *read, fused)
+                auxiliary.fill(self.auxiliary, self._fixed, *parts)
         logits: Tensor = self.classifier(fused)
+        return self._fixed(logits)
+
+    def _fixed(self, logits: Tensor) -> Tensor:
+        """Return logits with those in place that training can say nothing about."""
         return torch.where(self.fixed_logit.isnan(), logits, self.fixed_logit)
 
     @property
@@ -327,23 +346,3 @@ class FusionNetwork(nn.Module):
         constant = (positives == 0) | (positives == num_items)
         with torch.no_grad():
             self.fixed_logit.copy_(torch.where(constant, torch.logit(rates), torch.nan))
-
-
-def _entering(model: str, widths: Mapping[str, int], graph: GraphSettings | None) -> dict[str, int]:
-    """Return the modalities that enter the fusion beside what items hear, name to width."""
-    if model == "fusion":
-        return dict(widths)
-    if graph is None:
-        raise ConfigError(
-            f'The model "{model}" is about what items hear of each other, and there is no graph; '
-            "give it one: --graph people."
-        )
-    unheard = {name: width for name, width in widths.items() if name not in graph.features}
-    unread = [name for name in unheard if not graph.each or name not in graph.query]
-    if model == "gat" and unread:
-        raise ConfigError(
-            f'The model "gat" reads what items hear alone ({", ".join(graph.features)}), so it '
-            f"would leave {', '.join(unread)} unread. Leave that out "
-            f"(--modalities {','.join(graph.features)}), or have it heard (--graph-features)."
-        )
-    return unheard

@@ -49,6 +49,8 @@ _MM_GATBT = Paper(
     "MM-GATBT: Enriching Multimodal Representation Using Graph Attention Network",
 )
 
+_REFNET = Paper("Sankaran et al.", 2021, "Multimodal Fusion Refiner Networks", "2104.03435")
+
 FUSION_PAPERS: dict[str, Paper] = {
     "attention": _TOOLKIT,
     "bitransformer": Paper(
@@ -84,5 +86,11 @@ FUSION_PAPERS: dict[str, Paper] = {
 }
 """Fusion rule to the paper that it is after; its docstring says what differs."""
 
-MODEL_PAPERS: dict[str, Paper] = {"gat": _MM_GATBT, "mm-gatbt": _MM_GATBT, "pm-mo": _PM_MO}
+MODEL_PAPERS: dict[str, Paper] = {
+    "gat": _MM_GATBT,
+    "mm-gatbt": _MM_GATBT,
+    "pm-mo": _PM_MO,
+    "refnet": _REFNET,
+    "refnet-ms": _REFNET,
+}
 """Model, or preset of settings, to the paper that it is after."""

@@ -10,6 +10,7 @@ import torch
 
 from bayesfuse import FeatureTable, FusionClassifier
 from bayesfuse.config import FUSIONS
+from bayesfuse.config.model import OWN_LOSSES
 from bayesfuse.errors import ConfigError
 from bayesfuse.estimator.contributions import log_odds, modality_contributions
 from bayesfuse.estimator.training_warnings import training_warnings
@@ -96,6 +97,25 @@ def test_it_tells_without_a_modality_and_what_each_adds(items, fusion):
     added = np.stack([one.mean.sum(axis=0) for one in modality_contributions(fitted, few)])
     nothing = log_odds(fitted, hide(few, ["text", "image", "year"]))
     np.testing.assert_allclose(added, (log_odds(fitted, few) - nothing)[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("elbo", ["annealed", "none"])
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_it_takes_every_auxiliary_loss_and_is_read_back(items, fusion, elbo, tmp_path: Path):
+    features, y = items
+    beside = {"refiner": 0.1, "multi_similarity": 0.1, "contrastive": 0.1}
+    short = {**SETTINGS, "epochs": 3, "validation_fraction": 0.0}
+    fitted = FusionClassifier(fusion=fusion, elbo=elbo, **short, **beside).fit(features, y)
+    losses = fitted.model_.network.auxiliary
+    assert {"refiner", "multi_similarity", "contrastive"} <= set(losses)
+    assert ("own" in losses) == (fusion in OWN_LOSSES)
+    before = FusionClassifier(fusion=fusion, elbo=elbo, **short).fit(features, y)
+    p = fitted.predict_proba(features)
+    assert not np.array_equal(p, before.predict_proba(features))
+    told = any("refiner and multi-similarity" in w for w in training_warnings(fitted))
+    assert told == (elbo != "none")
+    read = FusionClassifier.load(fitted.save(tmp_path / "run"), device="cpu")
+    np.testing.assert_array_equal(read.predict_proba(features), p)
 
 
 @pytest.fixture(scope="module")

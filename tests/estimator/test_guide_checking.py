@@ -100,5 +100,9 @@ def test_what_cannot_be_judged_says_why(run: Run) -> None:
     left_out, guide, notes = check_guide(weighted, draws=60, seed=0)
     assert (left_out, guide) == (None, None)
     assert "--class-weights inverse" in notes[0]
+    beside = dataclasses.replace(run, config=FitConfig.parse({"refiner": 0.1}))
+    left_out, guide, notes = check_guide(beside, draws=60, seed=0)
+    assert (left_out, guide) == (None, None)
+    assert "fitted by refiner, too" in notes[0]
     with pytest.raises(ConfigError, match="at least 50"):
         check_guide(run, draws=20, seed=0)

@@ -15,7 +15,8 @@ def trained(**changes: object) -> SimpleNamespace:
     own |= {"loss": "bce", "label_smoothing": 0.0}
     own |= {"graph_relations": "union", "model_": None, "recalibration_": None}
     own |= {name: value for name, value in changes.items() if name in own}
-    return SimpleNamespace(result_=SimpleNamespace(**result), **own)
+    config = SimpleNamespace(beside_likelihood=changes.get("beside", ()))
+    return SimpleNamespace(result_=SimpleNamespace(**result), config_=config, **own)
 
 
 def found(**changes: object) -> list[str]:
@@ -25,6 +26,7 @@ def found(**changes: object) -> list[str]:
 def test_what_went_as_it_should_is_no_warning() -> None:
     assert found() == []
     assert found(elbo="none", temperature=0.5) == []
+    assert found(elbo="none", beside=("refiner",)) == []
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,7 @@ def test_what_went_as_it_should_is_no_warning() -> None:
         ({"class_weights": "positive"}, "about as common as not"),
         ({"loss": "focal"}, "loss focal with label smoothing 0 is no likelihood"),
         ({"label_smoothing": 0.1}, "label smoothing 0.1 is no likelihood"),
+        ({"beside": ("refiner", "contrastive")}, "With refiner and contrastive beside"),
         ({"class_weights": "inverse"}, "class weights inverse the posterior"),
     ],
 )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bayesfuse.errors import ConfigError
+from bayesfuse.models.auxiliary.base import AuxiliaryLoss
 from bayesfuse.models.inputs import check_inputs, check_widths
 
 
@@ -128,6 +129,15 @@ class Fusion(nn.Module, ABC):
             torch.where(observed[:, column, None], inputs[name], 0.0)
             for column, name in enumerate(self.names)
         ]
+
+    def own_loss(self, num_labels: int, weight: float) -> AuxiliaryLoss | None:
+        """Return what the rule is trained by beside the labels' likelihood; None for most rules.
+
+        Args:
+            num_labels: Number of labels.
+            weight: What it counts for, > 0.
+        """
+        return None
 
     @abstractmethod
     def fuse(self, values: Sequence[Tensor], activations: Sequence[Tensor]) -> Tensor:

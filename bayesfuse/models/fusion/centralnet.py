@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from typing import cast, final
 
 import torch
 from torch import Tensor, nn
 
+from bayesfuse.models.auxiliary.base import AuxiliaryLoss
+from bayesfuse.models.auxiliary.modality_losses import ModalityLosses
 from bayesfuse.models.fusion.base import Fusion
 
 
@@ -33,9 +35,11 @@ class CentralNetFusion(Fusion):
         >>> [weight.tolist() for weight in fusion.gate]
         [[0.5, 0.5], [0.3333333432674408, 0.3333333432674408, 0.3333333432674408]]
 
+    Its own loss is that of a classifier a modality, which reads :math:`h^2_m`: each network must
+    tell the labels by itself, too.
+
     Reference: Vielzeuf et al. 2018 (CentralNet, arXiv:1808.07275), the central layer's weighted
-    sum. The paper adds the loss of a classifier a modality to the central one's; a fusion rule is
-    asked for a vector and has no labels, so that here the central loss is the only one.
+    sum, and the loss of each modality beside the central one.
     """
 
     def __init__(self, widths: Mapping[str, int], hidden: int) -> None:
@@ -53,13 +57,22 @@ class CentralNetFusion(Fusion):
 
     def fuse(self, values: Sequence[Tensor], activations: Sequence[Tensor]) -> Tensor:
         """Return what the central stream says in the end (see `Fusion.fuse`)."""
-        fused: Any = self.fused
-        streams, (early, late) = fused["streams"], fused["central"]
+        early, late = cast(nn.ModuleList, self.fused["central"])
         first = torch.tanh(torch.stack(list(activations), dim=-1))
         central = torch.tanh(early(first @ self.gate[0]))
-        second = [
-            torch.tanh(streams[name](layer))
-            for name, layer in zip(self.names, first.unbind(-1), strict=True)
-        ]
+        second = self._streams(activations)
         joined: Tensor = late(torch.stack([central, *second], dim=-1) @ self.gate[1])
         return torch.tanh(joined)
+
+    def own_loss(self, num_labels: int, weight: float) -> AuxiliaryLoss | None:
+        """Return the loss of a classifier a modality (see `Fusion.own_loss`)."""
+        streams = CentralNetFusion._streams
+        return ModalityLosses(self.names, self.out_features, num_labels, weight, streams)
+
+    def _streams(self, activations: Sequence[Tensor]) -> list[Tensor]:
+        """Return the second hidden vector of each modality's own network."""
+        layers = cast(nn.ModuleDict, self.fused["streams"])
+        return [
+            torch.tanh(layers[name](torch.tanh(activation)))
+            for name, activation in zip(self.names, activations, strict=True)
+        ]
