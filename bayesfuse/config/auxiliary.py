@@ -21,7 +21,7 @@ class AuxiliaryConfig(Config):
         1.0,
         ge=0,
         description="What the fusion rule's own loss counts for, if it has one: of each "
-        "modality's classifier (centralnet). 0: none.",
+        "modality's classifier (centralnet), of the reconstruction (autoencoder). 0: none.",
     )
     refiner: RefinerWeights = Field(
         None,

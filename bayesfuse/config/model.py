@@ -13,10 +13,11 @@ from bayesfuse.errors import ConfigError
 
 MODELS = ("fusion", "gat", "mm-gatbt")
 FUSIONS = (
-    *("attention", "bitransformer", "centralnet", "concat", "fast-ma", "gating", "gmu"),
-    *("linear-sum", "mixing", "moe", "swiglu", "weighted-sum"),
+    *("attention", "autoencoder", "bitransformer", "centralnet", "concat", "concat-mlp"),
+    *("fast-ma", "gating", "gmu", "linear-sum", "mixing", "mlp-concat", "moe", "swiglu"),
+    "weighted-sum",
 )
-OWN_LOSSES = {"centralnet": "modality losses"}
+OWN_LOSSES = {"autoencoder": "reconstruction", "centralnet": "modality losses"}
 """Fusion rules that have a loss of their own, and what it is called."""
 CLASSIFIERS = ("linear", "maxout")
 PRIORS = ("horseshoe", "laplace", "normal")

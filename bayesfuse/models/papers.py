@@ -53,6 +53,9 @@ _REFNET = Paper("Sankaran et al.", 2021, "Multimodal Fusion Refiner Networks", "
 
 FUSION_PAPERS: dict[str, Paper] = {
     "attention": _TOOLKIT,
+    "autoencoder": Paper(
+        "Zeng", 2021, "Multi Task Learning based Framework for Multimodal Classification"
+    ),
     "bitransformer": Paper(
         "Kiela et al.",
         2020,
@@ -66,6 +69,7 @@ FUSION_PAPERS: dict[str, Paper] = {
         "1808.07275",
     ),
     "concat": _GMU,
+    "concat-mlp": _TOOLKIT,
     "fast-ma": Paper(
         "Cascante-Bonilla et al.",
         2019,
@@ -76,6 +80,7 @@ FUSION_PAPERS: dict[str, Paper] = {
     "gmu": _GMU,
     "linear-sum": _GMU,
     "mixing": _PM_MO,
+    "mlp-concat": _TOOLKIT,
     "moe": _GMU,
     "swiglu": Paper(
         "Supkhankulov",

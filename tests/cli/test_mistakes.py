@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bayesfuse.config import FUSIONS
 from tests.cli.conftest import COLUMNS, CSV, ENCODE, NUM_ITEMS, SMALL, Ran, tree
 
 Bayesfuse = Callable[..., Ran]
@@ -177,8 +178,8 @@ def test_settings_are_all_checked_before_anything_is_read(
     # nope.csv is not there: it was not looked for
     assert refused(bayesfuse, place, "fit", "nope.csv", *flags) == (
         "Error: In the flags:\n"
-        '  - --fusion: Unknown fusion rule "gum"; expected one of attention, bitransformer, '
-        "centralnet, concat, fast-ma, gating, gmu, linear-sum, mixing, moe, swiglu, weighted-sum. "
+        '  - --fusion: Unknown fusion rule "gum"; expected one of '
+        f"{', '.join(FUSIONS)}. "
         'Did you mean "gmu"?\n'
         "  - --hidden: expected a whole number; got 'x'.\n"
         "  - --dropout: expected less than 1; got '2'.\n"

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from bayesfuse.config import FUSIONS
 from tests.cli.conftest import CSV, ENCODE, SMALL, Ran, argv, tree
 
 FIT = ["fit", "films.csv", *CSV, *ENCODE, *SMALL]
@@ -44,8 +45,7 @@ def test_a_mistake_has_no_traceback_and_no_output(place: Path) -> None:
     assert (done.code, done.out) == (2, "")
     assert done.err == (
         'Error: In the flags:\n  - --fusion: Unknown fusion rule "gum"; expected one of '
-        "attention, bitransformer, centralnet, concat, fast-ma, gating, gmu, linear-sum, mixing, "
-        'moe, swiglu, weighted-sum. Did you mean "gmu"?\n'
+        f'{", ".join(FUSIONS)}. Did you mean "gmu"?\n'
     )
     assert tree(place) == before
 

@@ -7,6 +7,7 @@ from bayesfuse.models.auxiliary.contrastive import Contrastive
 from bayesfuse.models.auxiliary.decoder import Decoder
 from bayesfuse.models.auxiliary.modality_losses import ModalityLosses
 from bayesfuse.models.auxiliary.multi_similarity import MultiSimilarity
+from bayesfuse.models.auxiliary.reconstruction import Reconstruction
 from bayesfuse.models.auxiliary.refiner import Refiner
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Decoder",
     "ModalityLosses",
     "MultiSimilarity",
+    "Reconstruction",
     "Refiner",
     "Seen",
 ]

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from bayesfuse.models.fusion.attention import AttentionFusion
+from bayesfuse.models.fusion.autoencoder import AutoencoderFusion
 from bayesfuse.models.fusion.base import Fusion
 from bayesfuse.models.fusion.bitransformer import BitransformerFusion
 from bayesfuse.models.fusion.centralnet import CentralNetFusion
 from bayesfuse.models.fusion.concat import ConcatFusion
+from bayesfuse.models.fusion.concat_mlp import ConcatMLPFusion
 from bayesfuse.models.fusion.gating import GatingFusion
 from bayesfuse.models.fusion.gmu import GatedFusion
 from bayesfuse.models.fusion.linear_sum import LinearSumFusion
 from bayesfuse.models.fusion.mixing import MixingFusion
 from bayesfuse.models.fusion.mixture_of_experts import MixtureOfExpertsFusion
+from bayesfuse.models.fusion.mlp_concat import MLPConcatFusion
 from bayesfuse.models.fusion.swiglu import SwiGLUFusion
 from bayesfuse.models.fusion.weighted_regression import WeightedRegressionFusion
 from bayesfuse.models.fusion.weighted_sum import WeightedSumFusion
 
 FUSIONS: dict[str, type[Fusion]] = {
     "attention": AttentionFusion,
+    "autoencoder": AutoencoderFusion,
     "bitransformer": BitransformerFusion,
     "centralnet": CentralNetFusion,
     "concat": ConcatFusion,
+    "concat-mlp": ConcatMLPFusion,
     "fast-ma": WeightedRegressionFusion,
     "gating": GatingFusion,
     "gmu": GatedFusion,
     "linear-sum": LinearSumFusion,
     "mixing": MixingFusion,
+    "mlp-concat": MLPConcatFusion,
     "moe": MixtureOfExpertsFusion,
     "swiglu": SwiGLUFusion,
     "weighted-sum": WeightedSumFusion,
@@ -35,13 +41,16 @@ FUSIONS: dict[str, type[Fusion]] = {
 __all__ = [
     "FUSIONS",
     "AttentionFusion",
+    "AutoencoderFusion",
     "BitransformerFusion",
     "CentralNetFusion",
     "ConcatFusion",
+    "ConcatMLPFusion",
     "Fusion",
     "GatedFusion",
     "GatingFusion",
     "LinearSumFusion",
+    "MLPConcatFusion",
     "MixingFusion",
     "MixtureOfExpertsFusion",
     "SwiGLUFusion",
