@@ -70,6 +70,7 @@ def fit(
     file = FitConfig.read_file(config) if config else {}
     settings = FitConfig.resolve(flags, file, f"flags and {config}" if config else "flags")
     settings.check_loss()
+    settings.check_pretraining()
     refuse_to_overwrite(out)
     chosen = flags if config and config.suffix == ".json" else {**file, **flags}
     for warning in without_effect(settings, chosen):  # a config.json names every setting

@@ -55,6 +55,12 @@ class AuxiliaryConfig(Config):
     contrastive_temperature: float = Field(
         0.1, gt=0, description="Its temperature: lower looks at the nearest items alone."
     )
+    pretrain_fusion: int = Field(
+        0,
+        ge=0,
+        description="Epochs for which the fusion first learns by those of these losses alone that "
+        "read no labels, on all items of train, those without labels too.",
+    )
 
     @property
     def auxiliary_losses(self) -> tuple[str, ...]:

@@ -212,6 +212,19 @@ class ModelConfig(GraphConfig, AuxiliaryConfig, NetworkConfig):
                 f'"{self.elbo}". Take --elbo none, or --loss bce without --label-smoothing.'
             )
 
+    def check_pretraining(self) -> None:
+        """Refuse a pretraining that has nothing to learn.
+
+        Raises:
+            ConfigError: If there is one, and no loss that reads no labels.
+        """
+        learns = {"refiner", "contrastive", "reconstruction"} & {*self.beside_likelihood}
+        if self.pretrain_fusion > 0 and not learns:
+            raise ConfigError(
+                "--pretrain-fusion: there is nothing to learn without labels. Add --refiner, "
+                "--contrastive or --fusion autoencoder, or leave it out."
+            )
+
     @property
     def random_parts(self) -> tuple[str, ...]:
         """The parts of the network with random weights."""

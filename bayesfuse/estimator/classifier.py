@@ -32,7 +32,7 @@ from bayesfuse.estimator.model import (
     svi_settings,
 )
 from bayesfuse.estimator.parameters import ModelParameters
-from bayesfuse.estimator.pretraining import pretrained_gat
+from bayesfuse.estimator.pretraining import pretrained
 from bayesfuse.estimator.recalibrating import check_recalibrable, fit_recalibration
 from bayesfuse.estimator.relations import check_relations, relations_that_count
 from bayesfuse.estimator.rules import rule_of
@@ -131,10 +131,11 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         self.label_counts_ = data.train_labels.sum(axis=0).astype(np.int64)
         positives = torch.from_numpy(self.label_counts_)
         weights = ClassWeights.of_counts(config.class_weights, positives, num_items)
-        gat = pretrained_gat(features, data.train_labels, config, weights, relations)
+        frozen = finetuning is None
+        start = pretrained(features, data, config, weights, relations, frozen=frozen)
         transformer = finetuning.transformer if isinstance(finetuning, JointFinetuning) else None
         self.model_ = build_model(
-            features.widths, num_labels, num_items, config, relations, gat, transformer
+            features.widths, num_labels, num_items, config, relations, start, transformer
         )
         network = self.model_.network
         set_data_statistics(network, data.train, positives, config.feature_norm, weights)
@@ -278,7 +279,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             if config.graph != "none" and X.features.names:
                 self.links_ = Links.of_catalog(X, config)
                 X = dataclasses.replace(X, features=self.links_.training(X.features))
-            return catalog_data(X)
+            return catalog_data(X, unlabelled=config.pretrain_fusion > 0)
         table: FeatureTable
         if inputs.is_table(X):
             inputs.refuse_modalities(self.modalities)

@@ -43,12 +43,21 @@ class Labels:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Features and labels of the training items, and of the validation items if there are any."""
+    """Features and labels of the training items, and of the validation items if there are any.
+
+    Attributes:
+        train: Features of the labelled training items.
+        train_labels: Their labels.
+        val: Features of the labelled validation items.
+        val_labels: Their labels.
+        every: Features of all training items; None if all of them have labels.
+    """
 
     train: FeatureTable
     train_labels: NDArray[np.float32]
     val: FeatureTable | None
     val_labels: NDArray[np.float32] | None
+    every: FeatureTable | None = None
 
 
 def as_labels(y: Any) -> Labels:

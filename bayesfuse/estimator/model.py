@@ -117,7 +117,7 @@ def build_model(
     num_items: int,
     config: ModelConfig,
     relations: Mapping[str, int] | None = None,
-    gat: Mapping[str, Tensor] | None = None,
+    start: Mapping[str, Tensor] | None = None,
     transformer: TextTransformer | None = None,
 ) -> BayesianModel:
     """Return a new model on the config's device, initialised with its seed.
@@ -128,7 +128,7 @@ def build_model(
         num_items: N, the number of training items.
         config: The settings.
         relations: See `graph_settings`.
-        gat: What layers of graph attention start from, parameter name to value.
+        start: What some parameters start from, name to value.
         transformer: What joins a text of tokens with the rest, if there is one.
 
     Raises:
@@ -153,8 +153,8 @@ def build_model(
             graph=graph_settings(widths, config, relations),
             auxiliary=auxiliary_settings(config),
         )
-        if gat is not None and network.gat is not None:
-            network.gat.load_state_dict(gat)
+        for name, value in (start or {}).items():
+            network.get_parameter(name).data.copy_(value)
         if config.elbo == "none":
             return BayesianModel(network.to(device), None, None, num_items)
         lifted = lift(network, Prior(config.prior, config.prior_scale), config.random_parts)

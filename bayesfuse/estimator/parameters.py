@@ -80,6 +80,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         similarity_margin: float = 0.1,
         contrastive: float = 0.0,
         contrastive_temperature: float = 0.1,
+        pretrain_fusion: int = 0,
         graph: str = "none",
         graph_features: Sequence[str] = ("image",),
         graph_relations: str = "union",
@@ -160,6 +161,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.similarity_margin = similarity_margin
         self.contrastive = contrastive
         self.contrastive_temperature = contrastive_temperature
+        self.pretrain_fusion = pretrain_fusion
         self.graph = graph
         self.graph_features = graph_features
         self.graph_relations = graph_relations

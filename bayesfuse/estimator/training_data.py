@@ -15,8 +15,12 @@ MIN_HELD_OUT = 10
 """With fewer items to hold out, none is: they would choose an epoch by chance."""
 
 
-def catalog_data(catalog: Catalog) -> TrainingData:
+def catalog_data(catalog: Catalog, unlabelled: bool = False) -> TrainingData:
     """Return the labelled items of a catalogue's train and val splits.
+
+    Args:
+        catalog: The catalogue.
+        unlabelled: Whether training items without labels are wanted, too.
 
     Raises:
         FeatureError: If it has no features, or no labelled training item.
@@ -31,13 +35,13 @@ def catalog_data(catalog: Catalog) -> TrainingData:
         raise FeatureError(
             f"{catalog.source} has {len(train)} labelled training items; expected at least 2."
         )
-    if not len(val):
-        return TrainingData(catalog.features.take(train), catalog.labels[train], None, None)
+    rows = catalog.rows("train")
     return TrainingData(
         catalog.features.take(train),
         catalog.labels[train],
-        catalog.features.take(val),
-        catalog.labels[val],
+        catalog.features.take(val) if len(val) else None,
+        catalog.labels[val] if len(val) else None,
+        catalog.features.take(rows) if unlabelled and len(rows) > len(train) else None,
     )
 
 

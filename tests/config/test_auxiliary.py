@@ -44,6 +44,23 @@ def test_what_is_beside_the_likelihood(given: dict[str, object], said: tuple[str
     assert ModelConfig.parse(given).beside_likelihood == said
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"multi_similarity": 1},
+        {"fusion": "centralnet"},
+        {"fusion": "autoencoder", "fusion_loss": 0},
+    ],
+)
+def test_a_pretraining_must_have_something_to_learn(given: dict[str, object]) -> None:
+    ModelConfig.parse(given).check_pretraining()
+    with pytest.raises(ConfigError, match="nothing to learn without labels"):
+        ModelConfig.parse({**given, "pretrain_fusion": 1}).check_pretraining()
+    for more in ({"refiner": 0.1}, {"contrastive": 1}, {"fusion": "autoencoder", "fusion_loss": 1}):
+        ModelConfig.parse({**given, **more, "pretrain_fusion": 1}).check_pretraining()
+
+
 def test_what_has_no_effect() -> None:
     config = AuxiliaryConfig.parse({"contrastive": 1})
     given = {"contrastive_temperature", "contrastive", "similarity_alpha", "similarity_margin"}

@@ -17,8 +17,10 @@ from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError
 from bayesfuse.estimator.links import Links
 from bayesfuse.estimator.model import build_model
-from bayesfuse.estimator.pretraining import pretrained_gat
+from bayesfuse.estimator.pretraining import pretrained, pretrained_gat
+from bayesfuse.estimator.training_data import catalog_data
 from bayesfuse.estimator.workflow import fit_run, open_run, read_catalog
+from bayesfuse.inference.svi import SVI
 
 SMALL = {
     "model": "mm-gatbt",
@@ -145,7 +147,9 @@ def test_a_model_starts_from_it(catalog: Catalog, elbo: str) -> None:
     config = ModelConfig(**{**SMALL, "pretrain_graph": 3, "elbo": elbo})
     state = pretrained_gat(*train(catalog, config), config)
     assert state is not None
-    model = build_model(catalog.features.widths, 3, 80, config, gat=state)
+    model = build_model(
+        catalog.features.widths, 3, 80, config, start={f"gat.{n}": v for n, v in state.items()}
+    )
     assert model.network.gat is not None
     found = dict(model.network.gat.named_parameters())
     assert all(torch.equal(found[name], value) for name, value in state.items())
@@ -219,3 +223,107 @@ def test_it_learns(folder: Path, tmp_path: Path) -> None:
     assert done.evaluation is not None
     assert alone.evaluation is not None
     assert done.evaluation.average_precision.macro > alone.evaluation.average_precision.macro + 0.1
+
+
+# ---- the fusion, without labels ----
+
+FUSION = {
+    "hidden": 8,
+    "refiner": 1.0,
+    "classifier": "linear",
+    "dropout": 0.0,
+    "epochs": 1,
+    "annealing_epochs": 1,
+    "batch_size": 40,
+    "draws": 4,
+    "val_draws": 2,
+    "device": "cpu",
+    "classifier_learning_rate": 0.02,
+}
+
+
+def half_labelled(num_items: int = 160) -> Catalog:
+    """A catalogue of which three quarters of train have no labels."""
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(num_items, 2))
+    values = {
+        "text": np.hstack([hidden, rng.normal(size=(num_items, 2))]),
+        "image": np.hstack([hidden, rng.normal(size=(num_items, 1))]),
+    }
+    labels = (hidden + rng.normal(size=(num_items, 2)) > 0).astype(np.float32)
+    split = np.array(["train", "train", "train", "val"])[np.arange(num_items) % 4]
+    return Catalog(
+        source="made",
+        ids=np.array([str(i) for i in range(num_items)]),
+        split=split,
+        labels=labels,
+        labelled=(np.arange(num_items) % 16 < 4) | (split == "val"),
+        label_names=("a", "b"),
+        features=FeatureTable.from_arrays(values),
+        titles=None,
+        raw={},
+        encoders={},
+        people={},
+    )
+
+
+def test_without_epochs_the_fusion_starts_where_it_would() -> None:
+    data = catalog_data(half_labelled())
+    assert data.every is None
+    assert pretrained(data.train, data, ModelConfig.parse(FUSION)) == {}
+
+
+def test_the_fusion_learns_of_items_without_labels() -> None:
+    config = ModelConfig.parse({**FUSION, "pretrain_fusion": 20})
+    data = catalog_data(half_labelled(), unlabelled=True)
+    assert data.every is not None
+    assert (len(data.train), len(data.every)) == (30, 120)
+    start = pretrained(data.train, data, config)
+    assert {name.partition(".")[0] for name in start} == {"fusion", "auxiliary"}
+    fewer = pretrained(data.train, dataclasses.replace(data, every=None), config)
+    assert not torch.equal(start["fusion.text.weight"], fewer["fusion.text.weight"])
+    others = dataclasses.replace(data, train_labels=1 - data.train_labels)
+    same = pretrained(data.train, others, config)
+    assert all(torch.equal(value, same[name]) for name, value in start.items())
+
+
+@pytest.mark.parametrize("elbo", ["annealed", "none"])
+def test_a_fit_starts_from_there(elbo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config: dict[str, object] = {**FUSION, "pretrain_fusion": 2, "elbo": elbo}
+    catalog = half_labelled()
+    data = catalog_data(catalog, unlabelled=True)
+    start = pretrained(data.train, data, ModelConfig.parse(config))
+    made: list[object] = []
+    monkeypatch.setattr(SVI, "fit", lambda svi, *_, **__: made.append(svi) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # it ends where training begins
+        FusionClassifier(**config).fit(catalog)
+    (svi,) = made
+    locations = {} if svi.guide is None else svi.guide.locations()
+    for name, value in start.items():
+        own = svi.network.get_parameter(name)
+        assert torch.equal(locations.get(name, own).data, value), name
+
+
+def test_items_without_labels_hear_and_are_heard(catalog: Catalog) -> None:
+    labelled = catalog.labelled & (np.arange(len(catalog)) % 8 < 6)
+    some = dataclasses.replace(catalog, labelled=labelled)
+    given = {**FUSION, "graph": "people", "graph_heads": 2, "graph_width": 3}
+    fit = FusionClassifier(**given, pretrain_fusion=2).fit(some)
+    assert {"graph", "text"} <= set(fit.model_.network.auxiliary["refiner"].weights)
+    data = catalog_data(some, unlabelled=True)
+    links = Links.of_catalog(some, fit.config_).training(some.features)
+    every = links.take(some.rows("train"))
+    train_only = links.take(some.labelled_rows("train"))
+    data = dataclasses.replace(data, train=train_only, every=every)
+    start = pretrained(train_only, data, fit.config_)
+    assert any(name.startswith("gat.") for name in start)
+
+
+def test_features_that_are_not_there_yet_cannot_be_pretrained_on() -> None:
+    data = catalog_data(half_labelled(), unlabelled=True)
+    config = ModelConfig.parse({**FUSION, "pretrain_fusion": 1})
+    with pytest.raises(ConfigError, match="encoders are trained too"):
+        pretrained(data.train, data, config, frozen=False)
+    nothing = ModelConfig.parse({**FUSION, "refiner": None, "pretrain_fusion": 1})
+    with pytest.raises(ConfigError, match="nothing to learn without labels"):
+        pretrained(data.train, data, nothing)

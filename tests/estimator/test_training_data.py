@@ -105,3 +105,12 @@ def test_features_and_labels_of_other_lengths():
 def test_at_least_two_items_are_left_to_train_on(num_items, fraction):
     with pytest.raises(FeatureError, match=f"1 of {num_items} items are left to train on"):
         hold_out(*numbered(num_items), fraction, seed=0)
+
+
+def test_training_items_without_labels_come_where_they_are_wanted(catalog: Catalog) -> None:
+    assert catalog_data(catalog).every is None
+    every = catalog_data(catalog, unlabelled=True).every
+    assert every is not None
+    assert every.batch(slice(None))[0]["x"][:, 0].tolist() == [0, 1, 2, 3, 4, 5]
+    told = dataclasses.replace(catalog, labelled=np.ones(10, bool))
+    assert catalog_data(told, unlabelled=True).every is None
