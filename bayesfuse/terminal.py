@@ -137,7 +137,7 @@ _ONLY_WITH: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         tuple(name for name in ELBOS if name != "none"),
         (
             *("parts", "prior", "prior_scale", "guide", "rank", "init_loc", "init_scale"),
-            *("temperature", "num_particles", "l1", "l2", "draws", "val_draws"),
+            *("temperature", "num_particles", "noise", "l1", "l2", "draws", "val_draws"),
             *("learning_rate", "clip", "compile"),
         ),
     ),

@@ -21,6 +21,7 @@ OWN_LOSSES = {"autoencoder": "reconstruction", "centralnet": "modality losses"}
 """Fusion rules that have a loss of their own, and what it is called."""
 CLASSIFIERS = ("linear", "maxout")
 PRIORS = ("horseshoe", "laplace", "normal")
+NOISES = ("flipout", "local", "weights")
 COMPILE = ("auto", "off", "on")
 GUIDES = ("laplace", "laplace-tied", "lowrank", "normal")
 CLASS_WEIGHTS = ("frequency", "inverse", "none", "positive")
@@ -141,6 +142,11 @@ class NetworkConfig(Config):
     annealing_epochs: float = Field(10.0, ge=0, description="Epochs until the weight is there.")
     annealing_cycles: int = Field(4, ge=1, description="Rises of the cyclical schedule.")
     num_particles: int = Field(1, ge=1, description="Draws of the weights a training step.")
+    noise: Annotated[str, one_of("noise", NOISES)] = Field(
+        "weights",
+        description="Where the noise of a training step enters: weights, one draw for all items; "
+        "local (what layers say) or flipout (signs of that draw), for each item its own.",
+    )
     l1: float = Field(0.0, ge=0, description="L1 penalty on the guide's locations.")
     l2: float = Field(0.0, ge=0, description="L2 penalty on the guide's locations.")
     epochs: int = Field(40, ge=1, description="Most epochs of training.")

@@ -291,6 +291,7 @@ _SAME = (
     "max_norm",
     "modality_dropout",
     "num_particles",
+    "noise",
     "patience",
     "seed",
     "compile",

@@ -50,6 +50,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         annealing_epochs: float = 10.0,
         annealing_cycles: int = 4,
         num_particles: int = 1,
+        noise: str = "weights",
         l1: float = 0.0,
         l2: float = 0.0,
         epochs: int = 40,
@@ -131,6 +132,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.annealing_epochs = annealing_epochs
         self.annealing_cycles = annealing_cycles
         self.num_particles = num_particles
+        self.noise = noise
         self.l1 = l1
         self.l2 = l2
         self.epochs = epochs

@@ -172,6 +172,16 @@ class FusedLaplace(TorchDistribution):  # type: ignore[misc]  # Pyro ships no ty
         return constraints.independent(constraints.real, len(self.event_shape))
 
     @property
+    def mean(self) -> Tensor:
+        """Return the locations."""
+        return self.loc
+
+    @property
+    def variance(self) -> Tensor:
+        """Return the variance of every element."""
+        return 2 * softplus(self.free).square()
+
+    @property
     def plain(self) -> dist.Independent:
         """Return the same distribution without kernels."""
         return dist.Laplace(self.loc, softplus(self.free)).to_event(self.loc.dim())

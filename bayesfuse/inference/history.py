@@ -30,6 +30,7 @@ class SVISettings:
     max_norm: float | None = None
     modality_dropout: float = 0.0
     num_particles: int = 1
+    noise: str = "weights"
     patience: int = 15
     seed: int = 0
     precision: torch.dtype = torch.float32

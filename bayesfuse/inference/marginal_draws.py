@@ -21,24 +21,23 @@ Reference: Kingma et al. 2015 (arXiv:1506.02557), section 2.3, for training and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.distributions import Independent
 from torch.func import functional_call, vmap
-from torch.nn import functional as F
 
 from bayesfuse.data.batches import Batch, cut
 from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.lifting import LiftedModule
+from bayesfuse.inference.linear_layers import replaced_forwards
 from bayesfuse.inference.local_params import with_local_params
+from bayesfuse.inference.output_moments import OutputMoments
 from bayesfuse.inference.seeding import seeded
-from bayesfuse.inference.site_guides import SiteGuide, TiedLaplaceSiteGuide
 
 ITEMS_AT_ONCE, DRAWS_AT_ONCE = 64, 16
 """Items and draws that go through a network of 1,024 units together once the big products
@@ -57,7 +56,8 @@ class MarginalDraws:
     Args:
         lifted: The lifted network.
         guide: Its guide.
-        layers: Which layers' products to do once; see `first_layers`.
+        layers: Which layers' products to do once; see
+            `bayesfuse.inference.linear_layers.first_layers`.
     """
 
     @with_local_params
@@ -66,13 +66,13 @@ class MarginalDraws:
         self._lifted = lifted
         guides = {one.site_name: one for one in guide.site_guides}
         self._layers: dict[str, nn.Linear] = {}
-        self._products: dict[str, _Product] = {}
+        self._products: dict[str, OutputMoments] = {}
         for name in layers:
             layer = lifted.module.get_submodule(name)
             assert isinstance(layer, nn.Linear)
             bias = guides.pop(f"{name}.bias", None)
             self._layers[name] = layer
-            self._products[name] = _Product(layer, guides.pop(f"{name}.weight"), bias)
+            self._products[name] = OutputMoments(layer, guides.pop(f"{name}.weight"), bias)
         names = [site.name for site in lifted.sites if site.name in guides]
         self._others = {name: guides[name].distribution() for name in names}
 
@@ -175,119 +175,3 @@ class MarginalDraws:
 
         logits: Tensor = vmap(one)(dict(drawn))
         return logits
-
-
-def first_layers(lifted: LiftedModule, guide: Guide, *args: Any) -> list[str]:
-    """Return the linear layers with random weights that read nothing random, by name.
-
-    Which these are autograd tells: an input that depends on a random weight would have a gradient.
-    A layer counts if its weights are independent of each other under the guide, if it runs once,
-    and if nothing else reads its weights.
-
-    Args:
-        lifted: The lifted network.
-        guide: Its guide.
-        args: Any items.
-    """
-    module = lifted.module
-    guides = {one.site_name: one for one in guide.site_guides}
-    owners: dict[int, int] = {}
-    for _, parameter in module.named_parameters(remove_duplicate=False):
-        owners[id(parameter)] = owners.get(id(parameter), 0) + 1
-    calls: dict[str, list[bool]] = {}
-    hooks = []
-    for name, layer in module.named_modules():
-        weight = guides.get(f"{name}.weight")
-        bias = guides.get(f"{name}.bias")
-        # a subclass may do something else with its weights
-        if type(layer) is not nn.Linear or weight is None or owners[id(layer.weight)] > 1:
-            continue
-        if not all(_independent(one) for one in (weight, bias) if one is not None):
-            continue
-
-        def look(_: nn.Module, given: tuple[Any, ...], name: str = name) -> None:
-            calls.setdefault(name, []).append(given[0].requires_grad)
-
-        hooks.append(layer.register_forward_pre_hook(look))
-    try:
-        _run(lifted, set(guides), *args)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    found = [name for name, given in calls.items() if given == [False]]
-    return [name for name in found if not _read_elsewhere(lifted, name, *args)]
-
-
-def _run(lifted: LiftedModule, traced: set[str], *args: Any) -> Tensor:
-    """Run the network so that what depends on the traced parameters has a gradient."""
-    values = {
-        name: parameter.detach().requires_grad_(name in traced)
-        for name, parameter in lifted.module.named_parameters()
-    }
-    with torch.enable_grad():
-        found: Tensor = functional_call(lifted.module, values, args)
-    return found
-
-
-def _read_elsewhere(lifted: LiftedModule, name: str, *args: Any) -> bool:
-    """Return whether anything but the layer itself reads its weights."""
-    layer = lifted.module.get_submodule(name)
-    own = {f"{name}.{parameter}" for parameter, _ in layer.named_parameters()}
-    units: int = layer.out_features  # type: ignore[assignment]  # a linear layer's
-
-    def nothing(x: Tensor) -> Tensor:
-        return x.new_zeros(*x.shape[:-1], units)
-
-    with replaced_forwards({layer: nothing}):
-        return _run(lifted, own, *args).requires_grad
-
-
-@with_local_params
-def _independent(guide: SiteGuide) -> bool:
-    """Return whether the elements of a site are independent of each other under its guide."""
-    return isinstance(guide.distribution(), Independent)
-
-
-class _Product:
-    """Mean and standard deviation of a linear layer's pre-activations."""
-
-    def __init__(self, layer: nn.Linear, weight: SiteGuide, bias: SiteGuide | None) -> None:
-        self._loc = weight.distribution().mean
-        self._factors: tuple[Tensor, Tensor] | None = None
-        if isinstance(weight, TiedLaplaceSiteGuide):
-            # scale² = Σ_rs (a_r a_s) (b_r b_s): no product as large as the layer's
-            a, b = weight.rows, weight.columns
-            self._factors = (_pairs(b), 2 * _pairs(a))
-        else:
-            self._variance = weight.distribution().variance
-        self._bias = None if layer.bias is None else layer.bias.detach()
-        self._bias_variance: Tensor | float = 0.0
-        if bias is not None:
-            self._bias = bias.distribution().mean
-            self._bias_variance = bias.distribution().variance
-
-    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        loc, squares = F.linear(x, self._loc, self._bias), x.square()
-        if self._factors is None:
-            variance = F.linear(squares, self._variance)
-        else:
-            columns, rows = self._factors
-            variance = (squares @ columns) @ rows.T
-        return loc.float(), (variance.float() + self._bias_variance).sqrt()
-
-
-def _pairs(factor: Tensor) -> Tensor:
-    """Return the products of every two columns, `rows x rank²`."""
-    return (factor[:, :, None] * factor[:, None, :]).flatten(1)
-
-
-@contextmanager
-def replaced_forwards(forwards: Mapping[nn.Module, Callable[..., Any]]) -> Iterator[None]:
-    """Have modules return what these functions do, inside the `with` block."""
-    for module, forward in forwards.items():
-        module.__dict__["forward"] = forward
-    try:
-        yield
-    finally:
-        for module in forwards:
-            module.__dict__.pop("forward", None)

@@ -21,8 +21,9 @@ from bayesfuse.data.batches import Batch, Batches, cut
 from bayesfuse.errors import ConfigError, unknown_option
 from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.lifting import LiftedModule
+from bayesfuse.inference.linear_layers import first_layers, replaced_forwards
 from bayesfuse.inference.local_params import with_local_params
-from bayesfuse.inference.marginal_draws import MarginalDraws, first_layers, replaced_forwards
+from bayesfuse.inference.marginal_draws import MarginalDraws
 from bayesfuse.inference.seeding import seeded
 
 LANES = 16

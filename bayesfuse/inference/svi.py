@@ -36,6 +36,7 @@ from bayesfuse.inference.history import Epoch, Step, SVIResult, SVISettings, Val
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.losses import Loss
 from bayesfuse.inference.optimisers import TwoOptimisers
+from bayesfuse.inference.output_noise import OutputNoise
 from bayesfuse.inference.seeding import seeded
 from bayesfuse.models.classifier import apply_max_norm_
 
@@ -126,6 +127,7 @@ class TrainingRun:
             model = MultiLabelModel(self.lifted, len(train), self.weights)
             settings = self.settings
             self.objective = Objective(model, self.guide, settings.elbo, settings.num_particles)
+            self.noise = OutputNoise(settings.noise, self.lifted, self.guide, settings.elbo)
             variational = [*self.guide.parameters(), *self.lifted.prior_parameters()]
             deterministic = self.lifted.free_parameters()
         groups = self.front.parameter_groups() if self.front is not None else []
@@ -238,9 +240,11 @@ class TrainingRun:
         assert labels is not None
         assert self.guide is not None
         assert self.lifted is not None
+        linked = () if blocks is None else (blocks,)
         try:
             with (
                 pyro.validation_enabled(self.step == 0),
+                self.noise.applied(inputs, observed, *linked),
                 self.guide.drawn_by(self.kernels, self.lifted),
             ):
                 return objective.loss(inputs, observed, labels, blocks, beta=beta)

@@ -48,6 +48,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "classifier": st.sampled_from(module.CLASSIFIERS),
     "prior": st.sampled_from(module.PRIORS),
     "guide": st.sampled_from(module.GUIDES),
+    "noise": st.sampled_from(module.NOISES),
     "compile": st.sampled_from(COMPILE),
     "elbo": st.sampled_from(module.ELBOS),
     "loss": st.sampled_from(module.LOSSES),

@@ -163,6 +163,7 @@ def test_svi_settings_take_every_setting_over():
         "max_norm": 3.0,
         "modality_dropout": 0.3,
         "num_particles": 2,
+        "noise": "flipout",
         "patience": 4,
         "seed": 5,
         "compile": "off",

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from torch import nn
 
 from bayesfuse.data.batches import Batches
 from bayesfuse.data.features import FeatureTable
@@ -16,7 +15,9 @@ from bayesfuse.errors import ConfigError
 from bayesfuse.inference import marginal_draws
 from bayesfuse.inference.guides import make_guide
 from bayesfuse.inference.lifting import lift
-from bayesfuse.inference.marginal_draws import MarginalDraws, first_layers
+from bayesfuse.inference.linear_layers import first_layers
+from bayesfuse.inference.marginal_draws import MarginalDraws
+from bayesfuse.inference.output_moments import OutputMoments
 from bayesfuse.inference.predictive import PosteriorPredictive
 from bayesfuse.inference.priors import Prior
 from bayesfuse.models import FusionNetwork
@@ -82,13 +83,13 @@ def test_means_spreads_and_quantiles_are_those_of_joint_draws(
         quantiles = [np.quantile(one, level, axis=0) for one in (marginal, joint)]
         np.testing.assert_allclose(*quantiles, atol=0.05)
     # the negative control: a Laplace weight of variance scale² in place of twice that
-    once = marginal_draws._Product.__call__
+    once = OutputMoments.__call__
 
     def half(self: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         loc, sd = once(self, x)
         return loc, sd / 2**0.5
 
-    monkeypatch.setattr(marginal_draws._Product, "__call__", half)
+    monkeypatch.setattr(OutputMoments, "__call__", half)
     assert p_value(draws_of(made, "marginal"), joint) < failure_rate
 
 
@@ -138,42 +139,6 @@ def test_they_do_not_depend_on_other_items_nor_on_how_they_are_cut(
     assert len(parts) == 2
     np.testing.assert_allclose(np.concatenate(parts, axis=1), every, atol=1e-6)
     assert np.abs(draws_of(made, "marginal", 12, seed=2) - every).max() > 0.01
-
-
-@pytest.mark.parametrize("classifier", ["linear", "maxout"])
-@pytest.mark.parametrize(
-    ("fusion", "layers"),
-    [
-        ("gmu", {"fusion.text", "fusion.image", "fusion.gate.text"}),
-        ("mixing", {"fusion.text", "fusion.image"}),  # and not `fused`, which reads random ones
-        ("concat", {"fusion.text", "fusion.image"}),
-    ],
-)
-def test_layers_that_read_the_features_are_found(
-    fusion: str, layers: set[str], classifier: str
-) -> None:
-    made = make(fusion=fusion, classifier=classifier, classifier_hidden=4)
-    made[0].eval()
-    batch = items().read(slice(0, 1))
-    assert set(first_layers(made[1], made[2], batch.inputs, batch.observed)) == layers
-    assert draws_of(made, "marginal", 3).shape == (3, NUM_ITEMS, 3)
-
-
-def test_a_layer_that_cannot_be_replaced_is_drawn() -> None:
-    class Odd(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.twice, self.peeked, self.fine = (nn.Linear(3, 3) for _ in range(3))
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            seen = self.twice(x) + self.twice(2 * x) + self.peeked(x) + self.fine(x)
-            found: torch.Tensor = seen * self.peeked.weight.sum()
-            return found
-
-    lifted = lift(Odd(), Prior(), ["twice", "peeked", "fine"])
-    guide = make_guide(lifted)
-    assert first_layers(lifted, guide, torch.zeros(2, 3)) == ["fine"]
-    assert first_layers(lifted, make_guide(lifted, "lowrank"), torch.zeros(2, 3)) == []
 
 
 def test_what_cannot_be_marginal_is_refused_and_says_why() -> None:
