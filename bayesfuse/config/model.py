@@ -164,6 +164,12 @@ class NetworkConfig(Config):
     modality_dropout: float = Field(
         0.0, ge=0, lt=1, description="Chance that an item's modality is hidden in training."
     )
+    adversarial: float = Field(
+        0.0,
+        ge=0,
+        description="Learn of each item moved to where the loss rises most, too: how far, in "
+        "lengths of its standardised features, such as 0.1. 0: not at all.",
+    )
     patience: int = Field(15, ge=1, description="Epochs without a better val NLL before stopping.")
     validation_fraction: float = Field(
         0.1, ge=0, lt=1, description="Share of the items held out where the data name no val split."
@@ -202,7 +208,8 @@ class ModelConfig(GraphConfig, AuxiliaryConfig, NetworkConfig):
     def beside_likelihood(self) -> tuple[str, ...]:
         """What is learned by beside the labels' likelihood, a word or two each; usually nothing."""
         own = self.fusion_rule in OWN_LOSSES and self.model != "gat" and self.fusion_loss > 0
-        return (*((OWN_LOSSES[self.fusion_rule],) if own else ()), *self.auxiliary_losses)
+        moved = ("adversarial items",) if self.adversarial > 0 else ()
+        return (*((OWN_LOSSES[self.fusion_rule],) if own else ()), *self.auxiliary_losses, *moved)
 
     def check_loss(self) -> None:
         """Refuse a posterior of what is no likelihood.

@@ -155,6 +155,11 @@ def build_model(
         )
         for name, value in (start or {}).items():
             network.get_parameter(name).data.copy_(value)
+        if transformer is not None and config.adversarial > 0:
+            raise ConfigError(
+                f"--adversarial: the network reads {transformer.modality} word by word, and a word "
+                "cannot be moved a little. Leave it out, or encode the text beforehand."
+            )
         if config.elbo == "none":
             return BayesianModel(network.to(device), None, None, num_items)
         lifted = lift(network, Prior(config.prior, config.prior_scale), config.random_parts)
@@ -290,6 +295,7 @@ _SAME = (
     "l2",
     "max_norm",
     "modality_dropout",
+    "adversarial",
     "num_particles",
     "noise",
     "patience",

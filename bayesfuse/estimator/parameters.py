@@ -62,6 +62,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         weight_decay: float = 0.01,
         clip: float = 10.0,
         modality_dropout: float = 0.0,
+        adversarial: float = 0.0,
         patience: int = 15,
         validation_fraction: float = 0.1,
         val_draws: int = 16,
@@ -144,6 +145,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.weight_decay = weight_decay
         self.clip = clip
         self.modality_dropout = modality_dropout
+        self.adversarial = adversarial
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.val_draws = val_draws

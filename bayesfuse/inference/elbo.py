@@ -24,6 +24,7 @@ from torch.distributions import kl_divergence
 
 from bayesfuse.data.blocks import Blocks
 from bayesfuse.errors import ConfigError, unknown_option
+from bayesfuse.inference.adversarial import Shift
 from bayesfuse.inference.auxiliary import request, total
 from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.fused_laplace import FusedLaplace
@@ -139,12 +140,14 @@ class MultiLabelModel:
         blocks: Blocks | None = None,
         *,
         beta: float = 1.0,
+        shift: Shift | None = None,
     ) -> Tensor:
         """Draw weights, then the labels at the site `y`; return the logits, items x labels."""
         linked = () if blocks is None else (blocks,)
         module, weights = self.lifted.module, self.weights
         asked = {} if labels is None else request(module, labels, weights=weights)
-        logits: Tensor = self.lifted(inputs, observed, *linked, beta=beta, **asked)
+        moved = {} if shift is None else {"shift": shift}
+        logits: Tensor = self.lifted(inputs, observed, *linked, beta=beta, **asked, **moved)
         if asked:
             pyro.factor("auxiliary", -self.num_items * total(asked, logits))
         num_items, num_labels = logits.shape
@@ -195,6 +198,7 @@ class Objective:
         blocks: Blocks | None = None,
         *,
         beta: float = 1.0,
+        shift: Shift | None = None,
     ) -> Tensor:
         """Return −ELBO / N of a minibatch, a scalar with gradients, in nats an item.
 
@@ -204,10 +208,18 @@ class Objective:
             labels: items x labels, 0 or 1.
             blocks: Whom the items hear, if there is a graph.
             beta: β_t, what the KL counts for.
+            shift: How far the items are moved (see `bayesfuse.inference.adversarial`).
         """
         self._elbo.nlls, self._elbo.auxiliary = [], []
         loss: Tensor = self._elbo.differentiable_loss(
-            self.model, self.guide, inputs, observed, labels, blocks, beta=max(beta, MIN_BETA)
+            self.model,
+            self.guide,
+            inputs,
+            observed,
+            labels,
+            blocks,
+            beta=max(beta, MIN_BETA),
+            shift=shift,
         )
         return loss / self.model.num_items
 

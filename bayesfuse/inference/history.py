@@ -29,6 +29,7 @@ class SVISettings:
     l2: float = 0.0
     max_norm: float | None = None
     modality_dropout: float = 0.0
+    adversarial: float = 0.0
     num_particles: int = 1
     noise: str = "weights"
     patience: int = 15

@@ -18,6 +18,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyro
@@ -26,10 +27,12 @@ from torch import Tensor, nn
 
 from bayesfuse.data.batches import Batch, Batches, drop_modalities, num_batches
 from bayesfuse.errors import TrainingError
+from bayesfuse.inference.adversarial import Shift, adversary
 from bayesfuse.inference.auxiliary import mean_term, request, total
 from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.compiling import choose_kernels
-from bayesfuse.inference.elbo import MultiLabelModel, Objective, kl_by_site
+from bayesfuse.inference.diagnosis import diagnosis
+from bayesfuse.inference.elbo import MultiLabelModel, Objective
 from bayesfuse.inference.front import Front
 from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.history import Epoch, Step, SVIResult, SVISettings, Validation
@@ -39,6 +42,14 @@ from bayesfuse.inference.optimisers import TwoOptimisers
 from bayesfuse.inference.output_noise import OutputNoise
 from bayesfuse.inference.seeding import seeded
 from bayesfuse.models.classifier import apply_max_norm_
+
+
+class _Scored(NamedTuple):
+    """A loss with gradients, and what of it is −log likelihood and what auxiliary losses."""
+
+    loss: Tensor
+    nll: Tensor
+    beside: float
 
 
 class SVI:
@@ -182,7 +193,9 @@ class TrainingRun:
             nll = sum(nlls) / len(self.train)
             kl = self.kl()
             if not math.isfinite(nll + kl):
-                raise TrainingError(self.diagnosis(epoch, nll + kl, nll))
+                raise TrainingError(
+                    diagnosis(self.step, epoch, nll + kl, nll, self.lifted, self.guide)
+                )
             if validate is not None:
                 val = validate()
             took = time.perf_counter() - started
@@ -213,45 +226,70 @@ class TrainingRun:
         with torch.autocast(observed.device.type, dtype=settings.precision, enabled=mixed):
             if self.front is not None:
                 batch = batch._replace(inputs=self.front(batch.inputs))
-            if self.objective is None:
-                linked = () if batch.blocks is None else (batch.blocks,)
-                asked = request(self.network, labels, settings.loss, self.weights)
-                logits = self.network(batch.inputs, observed, *linked, **asked).float()
-                nll = mean_term(Loss()(logits, labels), labels, self.weights).detach()
-                loss = mean_term(settings.loss(logits, labels), labels, self.weights)
-                loss, beside = loss + total(asked, logits), 0.0
+            batch = batch._replace(observed=observed)
+            passes: list[_Scored] = []
+
+            def loss_of(shift: Shift | None) -> Tensor:
+                passes.append(self.scored(batch, beta, shift))
+                return passes[-1].loss
+
+            if settings.adversarial > 0:
+                # their mean and not their sum: the items are not seen twice
+                here, moved = adversary(loss_of, batch.inputs, settings.adversarial)
+                loss = (here + moved) / 2
             else:
-                loss = self.loss(self.objective, batch._replace(observed=observed), beta)
-                nll, beside = self.objective.nll, self.objective.auxiliary
-        value, nll_value = float(loss.detach()), float(nll)
+                loss = loss_of(None)
+        told = passes[0]
+        value, nll_value = float(loss.detach()), float(told.nll)
         if not math.isfinite(value):
-            raise TrainingError(self.diagnosis(epoch, value, nll_value))
+            raise TrainingError(
+                diagnosis(self.step, epoch, value, nll_value, self.lifted, self.guide)
+            )
         penalty = self.penalty()
         (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]  # torch's
         self.optimisers.step()
         if settings.max_norm is not None:
-            self.project()
+            apply_max_norm_(self.network.get_submodule("classifier"), settings.max_norm)
         self.step += 1
-        return nll_value, (value - nll_value - beside) / beta if beta > 0 else math.nan
+        rest = float(told.loss.detach()) - nll_value - told.beside
+        return nll_value, rest / beta if beta > 0 else math.nan
 
-    def loss(self, objective: Objective, batch: Batch, beta: float) -> Tensor:
+    def scored(self, batch: Batch, beta: float, shift: Shift | None) -> _Scored:
+        """Return the loss of a batch whose items are moved so far, and its parts."""
+        inputs, observed, labels, blocks = batch
+        assert labels is not None
+        if self.objective is not None:
+            loss = self.loss(self.objective, batch, beta, shift)
+            return _Scored(loss, self.objective.nll, self.objective.auxiliary)
+        asked: dict[str, Any] = request(self.network, labels, self.settings.loss, self.weights)
+        moved = {} if shift is None else {"shift": shift}
+        linked = () if blocks is None else (blocks,)
+        logits = self.network(inputs, observed, *linked, **asked, **moved).float()
+        loss = mean_term(self.settings.loss(logits, labels), labels, self.weights)
+        nll = mean_term(Loss()(logits, labels), labels, self.weights).detach()
+        return _Scored(loss + total(asked, logits), nll, 0.0)
+
+    def loss(
+        self, objective: Objective, batch: Batch, beta: float, shift: Shift | None = None
+    ) -> Tensor:
         """Return the loss; Pyro checks supports and shapes on the first step, and only there."""
         inputs, observed, labels, blocks = batch
         assert labels is not None
         assert self.guide is not None
         assert self.lifted is not None
         linked = () if blocks is None else (blocks,)
+        how: dict[str, Any] = {"beta": beta, "shift": shift}
         try:
             with (
                 pyro.validation_enabled(self.step == 0),
                 self.noise.applied(inputs, observed, *linked),
                 self.guide.drawn_by(self.kernels, self.lifted),
             ):
-                return objective.loss(inputs, observed, labels, blocks, beta=beta)
+                return objective.loss(inputs, observed, labels, blocks, **how)
         except ValueError:
             # its checks refuse a NaN first, in words about distributions: `diagnosis` knows more
             with pyro.validation_enabled(False):
-                loss = objective.loss(inputs, observed, labels, blocks, beta=beta)
+                loss = objective.loss(inputs, observed, labels, blocks, **how)
             if math.isfinite(loss.detach()):
                 raise
             return loss
@@ -289,30 +327,6 @@ class TrainingRun:
             if name in weights:
                 total = total + settings.l1 * loc.abs().sum() + settings.l2 * loc.square().sum()
         return total / len(self.train)
-
-    def project(self) -> None:
-        """Keep the weights into each classifier unit within the max-norm ball."""
-        assert self.settings.max_norm is not None
-        apply_max_norm_(self.network.get_submodule("classifier"), self.settings.max_norm)
-
-    def diagnosis(self, epoch: int, loss: float, nll: float) -> str:
-        """Say where a loss that is not finite came from, and what to try."""
-        where = "in the likelihood, at the site y" if not math.isfinite(nll) else "in the KL"
-        if self.guide is not None and self.lifted is not None:
-            with torch.no_grad(), pyro.validation_enabled(False):
-                for part in (self.guide.locations(), self.guide.scales()):
-                    for name, value in part.items():
-                        if not bool(torch.isfinite(value).all()):
-                            where = f"at the site {name}, whose guide is no longer finite"
-                if math.isfinite(nll):
-                    for name, value in kl_by_site(self.lifted, self.guide).items():
-                        if not bool(torch.isfinite(value)):
-                            where = f"in the KL of the site {name}"
-        return (
-            f"The loss is {loss} at step {self.step + 1} (epoch {epoch + 1}), {where}. Try a lower "
-            "learning rate (half of it), a longer warm-up, or a smaller init scale of the guide; "
-            "and check the features for extreme values."
-        )
 
     def state(self) -> list[dict[str, Tensor]]:
         """Return every tensor that training changes (shared, not copied)."""

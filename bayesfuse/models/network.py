@@ -142,8 +142,7 @@ class FusionNetwork(nn.Module):
             dropout=dropout,
         )
         tokens = None if transformer is None else transformer.modality
-        settings = auxiliary or AuxiliarySettings()
-        self.auxiliary = build_auxiliary(settings, self.fusion, num_labels, tokens)
+        self.auxiliary = build_auxiliary(auxiliary, self.fusion, num_labels, tokens)
         self.register_buffer("fixed_logit", torch.full((num_labels,), torch.nan))
 
     def forward(
@@ -153,6 +152,7 @@ class FusionNetwork(nn.Module):
         blocks: Blocks | None = None,
         heard: Tensor | None = None,
         auxiliary: Auxiliary | None = None,
+        shift: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """Return the logit of every label for every item.
 
@@ -164,6 +164,7 @@ class FusionNetwork(nn.Module):
             heard: What they hear, `items x gat.out_features`, where that is known already (see
                 `hear_draws`).
             auxiliary: Where to leave the terms of the auxiliary losses, in training.
+            shift: How far items are moved; see `Standardise.forward`.
 
         Returns:
             Logits, `items x labels`.
@@ -172,7 +173,7 @@ class FusionNetwork(nn.Module):
             FeatureError: If names or shapes are not those of `widths`, or there are blocks for a
                 network without a graph, or none for one with it.
         """
-        standardised = self.standardise(inputs, observed)
+        standardised = self.standardise(inputs, observed, shift)
         presence: dict[str, Tensor] = {}
         if self.gat is not None or blocks is not None:
             reads = self._reads(standardised, blocks, known=heard is not None)

@@ -42,12 +42,20 @@ class Standardise(nn.Module):
             self.scale.register_buffer(name, torch.ones(width))
             self.gain.register_buffer(name, torch.ones(()))
 
-    def forward(self, inputs: Mapping[str, Tensor], observed: Tensor) -> dict[str, Tensor]:
-        """Standardise every modality.
+    def forward(
+        self,
+        inputs: Mapping[str, Tensor],
+        observed: Tensor,
+        shift: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        r"""Standardise every modality.
 
         Args:
             inputs: Modality to its features, each `items x features`.
             observed: Boolean, `items x modalities`.
+            shift: How far items are moved from where they are, modality to :math:`s_{im}`,
+                `items x features`: what is returned is :math:`x_{im} + \lVert x_i \rVert s_{im}`
+                with the length of all modalities of the item together. None for not at all.
 
         Returns:
             Modality to its standardised features, each `items x features`, 0 where not observed.
@@ -56,10 +64,16 @@ class Standardise(nn.Module):
             FeatureError: If names or shapes are not those of `widths`.
         """
         check_inputs(inputs, observed, self.widths)
-        return {
+        found = {
             name: self.one(name, inputs[name], observed[:, column])
             for column, name in enumerate(self.widths)
         }
+        if shift is None:
+            return found
+        length = torch.stack([x.detach().square().sum(1) for x in found.values()]).sum(0).sqrt()
+        moved = {name: found[name] + length[:, None] * by for name, by in shift.items()}
+        seen = {name: observed[:, column, None] for column, name in enumerate(self.widths)}
+        return found | {n: torch.where(seen[n], value, 0.0) for n, value in moved.items()}
 
     def one(self, name: str, values: Tensor, observed: Tensor) -> Tensor:
         """Standardise one modality of any items.

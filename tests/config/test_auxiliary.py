@@ -32,6 +32,7 @@ def test_what_is_no_weight(given: str) -> None:
         ({}, ()),
         ({"refiner": 0.1, "contrastive": 1}, ("refiner", "contrastive")),
         ({"fusion": "centralnet"}, ("modality losses",)),
+        ({"adversarial": 0.1, "refiner": 1}, ("refiner", "adversarial items")),
         ({"fusion": "centralnet", "fusion_loss": 0}, ()),
         ({"fusion": "centralnet", "model": "gat", "graph": "people"}, ()),
         (

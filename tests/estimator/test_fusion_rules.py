@@ -101,9 +101,11 @@ def test_it_tells_without_a_modality_and_what_each_adds(items, fusion):
 
 @pytest.mark.parametrize("elbo", ["annealed", "none"])
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_it_takes_every_auxiliary_loss_and_is_read_back(items, fusion, elbo, tmp_path: Path):
+def test_it_takes_every_auxiliary_loss_and_an_adversary_and_is_read_back(
+    items, fusion, elbo, tmp_path: Path
+):
     features, y = items
-    beside = {"refiner": 0.1, "multi_similarity": 0.1, "contrastive": 0.1}
+    beside = {"refiner": 0.1, "multi_similarity": 0.1, "contrastive": 0.1, "adversarial": 0.1}
     short = {**SETTINGS, "epochs": 3, "validation_fraction": 0.0}
     fitted = FusionClassifier(fusion=fusion, elbo=elbo, **short, **beside).fit(features, y)
     losses = fitted.model_.network.auxiliary

@@ -170,6 +170,9 @@ def test_a_damaged_run_is_told(done: Fit, folder: Path) -> None:
         ({"text": None}, "the text has no raw cells"),
         ({"max_length": 64}, "take 66 positions"),
         ({"parts": "fusion", "gradient_checkpointing": True}, "which are random here"),
+        ({"adversarial": 0.1}, "a word cannot be moved a little"),
+        ({"refiner": 0.1}, "--refiner: the network reads text word by word"),
+        ({"refiner": 0.1, "pretrain_fusion": 1}, "the encoders are trained too"),
     ],
 )
 def test_what_does_not_go_together(folder, tiny_bert, tmp_path, changes, message) -> None:

@@ -162,6 +162,7 @@ def test_svi_settings_take_every_setting_over():
         "l2": 0.2,
         "max_norm": 3.0,
         "modality_dropout": 0.3,
+        "adversarial": 0.2,
         "num_particles": 2,
         "noise": "flipout",
         "patience": 4,

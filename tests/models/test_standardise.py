@@ -90,3 +90,22 @@ def test_wrong_statistics(name, loc, scale, message):
 def test_wrong_gain(gain):
     with pytest.raises(FeatureError, match="finite number > 0"):
         Standardise({"text": 2}).set_gain("text", gain)
+
+
+def test_items_are_moved_in_their_own_lengths():
+    standardise = Standardise({"text": 3, "image": 2}).double()
+    standardise.set_statistics("text", torch.ones(3), 2 * torch.ones(3))
+    inputs = {"text": torch.randn(4, 3).double(), "image": torch.randn(4, 2).double()}
+    observed = torch.ones(4, 2, dtype=torch.bool)
+    observed[1, 1] = False
+    before = standardise(inputs, observed)
+    shift = {"image": torch.randn(4, 2).double(), "text": torch.randn(4, 3).double()}
+    after = standardise(inputs, observed, shift)
+    length = torch.cat(list(before.values()), dim=1).norm(dim=1, keepdim=True)
+    for name in inputs:
+        expected = before[name] + length * shift[name]
+        if name == "image":
+            expected[1] = 0
+        torch.testing.assert_close(after[name], expected)
+    assert list(after) == list(before)
+    assert torch.equal(standardise(inputs, observed, {})["text"], before["text"])

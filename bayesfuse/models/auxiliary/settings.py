@@ -53,12 +53,15 @@ class AuxiliarySettings:
 
 
 def build_auxiliary(
-    settings: AuxiliarySettings, fusion: Fusion | None, num_labels: int, tokens: str | None = None
+    settings: AuxiliarySettings | None,
+    fusion: Fusion | None,
+    num_labels: int,
+    tokens: str | None = None,
 ) -> nn.ModuleDict:
     """Return the auxiliary losses of a network, by name; empty if it has none.
 
     Args:
-        settings: What they count for.
+        settings: What they count for; that of `AuxiliarySettings()` if None.
         fusion: The fusion rule, or None of a network that fuses nothing.
         num_labels: Number of labels.
         tokens: The modality that enters the fusion as tokens, if there is one.
@@ -72,7 +75,7 @@ def build_auxiliary(
         >>> list(build_auxiliary(AuxiliarySettings(refiner=0.1), fusion, num_labels=5))
         ['own', 'refiner']
     """
-    losses = nn.ModuleDict()
+    settings, losses = settings or AuxiliarySettings(), nn.ModuleDict()
     if fusion is None or tokens is not None:
         if settings.asked:
             why = "has no fusion" if fusion is None else f"reads {tokens} word by word"
