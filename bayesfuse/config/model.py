@@ -20,6 +20,7 @@ FUSIONS = (
 OWN_LOSSES = {"autoencoder": "reconstruction", "centralnet": "modality losses"}
 """Fusion rules that have a loss of their own, and what it is called."""
 CLASSIFIERS = ("linear", "maxout")
+LABEL_VECTORS = ("hadamard", "learned", "random")
 PRIORS = ("horseshoe", "laplace", "normal")
 NOISES = ("flipout", "local", "weights")
 COMPILE = ("auto", "off", "on")
@@ -68,6 +69,11 @@ class NetworkConfig(Config):
     classifier_hidden: int = Field(256, ge=1, description="Units of the maxout layer.")
     pieces: int = Field(2, ge=1, description="Linear pieces of a maxout unit.")
     dropout: float = Field(0.4, ge=0, lt=1, description="Dropout of the classifier's inputs.")
+    label_vectors: Annotated[str, one_of("kind of label vectors", LABEL_VECTORS)] = Field(
+        "learned",
+        description="The classifier's last layer, a vector a label: learned, or fixed: random or "
+        "hadamard.",
+    )
     max_norm: float | None = Field(
         None, gt=0, description="Bound on the norm of the weights into a classifier unit."
     )

@@ -150,6 +150,7 @@ def build_model(
             classifier_hidden=config.classifier_hidden,
             pieces=config.pieces,
             dropout=config.dropout,
+            label_vectors=config.label_vectors,
             graph=graph_settings(widths, config, relations),
             auxiliary=auxiliary_settings(config),
         )

@@ -29,6 +29,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         classifier_hidden: int = 256,
         pieces: int = 2,
         dropout: float = 0.4,
+        label_vectors: str = "learned",
         max_norm: float | None = None,
         feature_norm: float | str | Mapping[str, float] | None = "image=3,*=6",
         parts: Sequence[str] | None = None,
@@ -112,6 +113,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.classifier_hidden = classifier_hidden
         self.pieces = pieces
         self.dropout = dropout
+        self.label_vectors = label_vectors
         self.max_norm = max_norm
         self.feature_norm = feature_norm
         self.parts = parts

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bayesfuse.errors import ConfigError
+from bayesfuse.models.label_vectors import FixedLinear, output_layer
 
 
 class Classifier(nn.Module, ABC):
@@ -23,7 +24,14 @@ class Classifier(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def from_options(
-        cls, in_features: int, num_labels: int, *, hidden: int, pieces: int, dropout: float
+        cls,
+        in_features: int,
+        num_labels: int,
+        *,
+        hidden: int,
+        pieces: int,
+        dropout: float,
+        label_vectors: str = "learned",
     ) -> Self:
         """Build one from the options that all kinds share; each documents those it has no use for.
 
@@ -33,6 +41,7 @@ class Classifier(nn.Module, ABC):
             hidden: Units of a hidden layer.
             pieces: Linear pieces of a maxout unit.
             dropout: Probability in [0, 1) that an input of a layer is dropped in training.
+            label_vectors: See `bayesfuse.models.label_vectors.output_layer`.
         """
 
     @final
@@ -116,6 +125,7 @@ class MaxoutClassifier(Classifier):
         pieces: Linear pieces of each unit.
         dropout: Probability in [0, 1) that an input of a layer is dropped in training.
         num_layers: Number of maxout layers (>= 1).
+        label_vectors: See `bayesfuse.models.label_vectors.output_layer`.
 
     Raises:
         ConfigError: If an argument is out of range.
@@ -136,6 +146,7 @@ class MaxoutClassifier(Classifier):
         pieces: int = 2,
         dropout: float = 0.5,
         num_layers: int = 1,
+        label_vectors: str = "learned",
     ) -> None:
         super().__init__()
         _check(num_labels, dropout)
@@ -147,14 +158,21 @@ class MaxoutClassifier(Classifier):
         self.norm = nn.ModuleList([nn.BatchNorm1d(width) for width in widths])
         self.maxout = nn.ModuleList([Maxout(width, hidden, pieces) for width in widths[:-1]])
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(hidden, num_labels)
+        self.output = output_layer(hidden, num_labels, label_vectors)
 
     @classmethod
     def from_options(
-        cls, in_features: int, num_labels: int, *, hidden: int, pieces: int, dropout: float
+        cls,
+        in_features: int,
+        num_labels: int,
+        *,
+        hidden: int,
+        pieces: int,
+        dropout: float,
+        label_vectors: str = "learned",
     ) -> Self:
         """Build one with a single maxout layer; every option is used."""
-        return cls(in_features, num_labels, hidden, pieces, dropout)
+        return cls(in_features, num_labels, hidden, pieces, dropout, 1, label_vectors)
 
     def forward(self, fused: Tensor) -> Tensor:
         """Return logits `items x labels` of fused vectors `items x in_features`."""
@@ -173,6 +191,7 @@ class LinearClassifier(Classifier):
         in_features: Width of the input.
         num_labels: Number of labels.
         dropout: Probability in [0, 1) that an input is dropped in training.
+        label_vectors: See `bayesfuse.models.label_vectors.output_layer`.
 
     Raises:
         ConfigError: If an argument is out of range.
@@ -182,18 +201,31 @@ class LinearClassifier(Classifier):
         torch.Size([5, 3])
     """
 
-    def __init__(self, in_features: int, num_labels: int, dropout: float = 0.5) -> None:
+    def __init__(
+        self,
+        in_features: int,
+        num_labels: int,
+        dropout: float = 0.5,
+        label_vectors: str = "learned",
+    ) -> None:
         super().__init__()
         _check(num_labels, dropout)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(in_features, num_labels)
+        self.output = output_layer(in_features, num_labels, label_vectors)
 
     @classmethod
     def from_options(
-        cls, in_features: int, num_labels: int, *, hidden: int, pieces: int, dropout: float
+        cls,
+        in_features: int,
+        num_labels: int,
+        *,
+        hidden: int,
+        pieces: int,
+        dropout: float,
+        label_vectors: str = "learned",
     ) -> Self:
         """Build one; it has no hidden layer, so `hidden` and `pieces` have nothing to set."""
-        return cls(in_features, num_labels, dropout)
+        return cls(in_features, num_labels, dropout, label_vectors)
 
     def forward(self, fused: Tensor) -> Tensor:
         """Return logits `items x labels` of fused vectors `items x in_features`."""
@@ -215,7 +247,7 @@ def apply_max_norm_(module: nn.Module, max_norm: float) -> None:
     .. math:: w \leftarrow w \cdot \min(1, \text{max\_norm} / \lVert w \rVert_2)
 
     for every row w of the weight of every linear layer in `module`, a maxout piece being a unit of
-    its own. Biases and batch norm stay as they are.
+    its own. Biases, batch norm and fixed vectors of labels stay as they are.
 
     Args:
         module: For example, a network's classifier.
@@ -229,7 +261,7 @@ def apply_max_norm_(module: nn.Module, max_norm: float) -> None:
     if not max_norm > 0:
         raise ConfigError(f"Got max_norm={max_norm}; expected a number > 0.")
     for layer in module.modules():
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, nn.Linear) and not isinstance(layer, FixedLinear):
             layer.weight.copy_(torch.renorm(layer.weight, p=2, dim=0, maxnorm=max_norm))
 
 

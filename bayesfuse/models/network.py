@@ -64,6 +64,7 @@ class FusionNetwork(nn.Module):
         classifier_hidden: Units of the maxout layer (`maxout` only).
         pieces: Linear pieces of a maxout unit (`maxout` only).
         dropout: Probability in [0, 1) of dropping an input of a classifier's layer in training.
+        label_vectors: See `output_layer`.
         graph: How items hear their neighbours; None for a network without a graph.
         auxiliary: What auxiliary losses count for; if None, the rule's own, if it has one, for 1.
 
@@ -106,6 +107,7 @@ class FusionNetwork(nn.Module):
         classifier_hidden: int = 256,
         pieces: int = 2,
         dropout: float = 0.5,
+        label_vectors: str = "learned",
         graph: GraphSettings | None = None,
         auxiliary: AuxiliarySettings | None = None,
     ) -> None:
@@ -134,12 +136,9 @@ class FusionNetwork(nn.Module):
             options = {"layers": transformer_layers} if fusion == "bitransformer" else {}
             self.fusion = FUSIONS[fusion](entering, hidden, **options)
             width = self.fusion.out_features
+        sizes: dict[str, Any] = {"hidden": classifier_hidden, "pieces": pieces, "dropout": dropout}
         self.classifier = CLASSIFIERS[classifier].from_options(
-            width,
-            num_labels,
-            hidden=classifier_hidden,
-            pieces=pieces,
-            dropout=dropout,
+            width, num_labels, **sizes, label_vectors=label_vectors
         )
         tokens = None if transformer is None else transformer.modality
         self.auxiliary = build_auxiliary(auxiliary, self.fusion, num_labels, tokens)

@@ -63,6 +63,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "similarity_threshold": st.floats(-1, 1),
     "similarity_margin": st.floats(0, 2),
     "contrastive": st.floats(0, 2),
+    "label_vectors": st.sampled_from(module.LABEL_VECTORS),
     "adversarial": st.floats(0, 1),
     "pretrain_fusion": st.integers(0, 9),
     "contrastive_temperature": st.floats(0.01, 2),

@@ -77,10 +77,12 @@ def test_names_are_those_of_the_registries() -> None:
     from bayesfuse.inference.optimisers import DECAYS
     from bayesfuse.inference.priors import PRIORS
     from bayesfuse.models import CLASSIFIERS, FUSIONS
+    from bayesfuse.models.label_vectors import LABEL_VECTORS
 
     assert set(module.FUSIONS) == set(FUSIONS)
     assert set(module.CLASSIFIERS) == set(CLASSIFIERS)
     assert set(module.LOSSES) == set(LOSSES)
+    assert set(module.LABEL_VECTORS) == set(LABEL_VECTORS)
     assert set(module.PRIORS) == set(PRIORS)
     assert set(module.GUIDES) == set(GUIDES)
     assert set(module.ELBOS) == {*ELBOS, "none"}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bayesfuse import FeatureTable, FusionClassifier
-from bayesfuse.config import FUSIONS
+from bayesfuse.config import CLASSIFIERS, FUSIONS
 from bayesfuse.config.model import OWN_LOSSES
 from bayesfuse.errors import ConfigError
 from bayesfuse.estimator.contributions import log_odds, modality_contributions
@@ -101,9 +101,7 @@ def test_it_tells_without_a_modality_and_what_each_adds(items, fusion):
 
 @pytest.mark.parametrize("elbo", ["annealed", "none"])
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_it_takes_every_auxiliary_loss_and_an_adversary_and_is_read_back(
-    items, fusion, elbo, tmp_path: Path
-):
+def test_it_takes_every_loss_and_an_adversary_and_is_read_back(items, fusion, elbo, tmp_path: Path):
     features, y = items
     beside = {"refiner": 0.1, "multi_similarity": 0.1, "contrastive": 0.1, "adversarial": 0.1}
     short = {**SETTINGS, "epochs": 3, "validation_fraction": 0.0}
@@ -116,6 +114,26 @@ def test_it_takes_every_auxiliary_loss_and_an_adversary_and_is_read_back(
     assert not np.array_equal(p, before.predict_proba(features))
     told = any("refiner and multi-similarity" in w for w in training_warnings(fitted))
     assert told == (elbo != "none")
+    read = FusionClassifier.load(fitted.save(tmp_path / "run"), device="cpu")
+    np.testing.assert_array_equal(read.predict_proba(features), p)
+
+
+@pytest.mark.parametrize("elbo", ["annealed", "none"])
+@pytest.mark.parametrize("vectors", ["hadamard", "random"])
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_fixed_label_vectors_learn_and_are_read_back(
+    items, classifier, vectors, elbo, tmp_path: Path
+):
+    features, y = items
+    settings = {**SETTINGS, "classifier": classifier, "label_vectors": vectors}
+    fitted = FusionClassifier(elbo=elbo, **settings).fit(features, y)
+    p = fitted.predict_proba(features)
+    assert nll(p, y) < 0.9 * nll(np.tile(y.mean(axis=0), (NUM_ITEMS, 1)), y)
+    tensors = fitted.model_.tensors()
+    assert "network.classifier.output.weight" in tensors
+    learned = FusionClassifier(elbo=elbo, **{**settings, "label_vectors": "learned", "epochs": 1})
+    fewer = learned.fit(features, y).model_.num_parameters["deterministic"]
+    assert fewer - fitted.model_.num_parameters["deterministic"] == 8 * 2 - 1
     read = FusionClassifier.load(fitted.save(tmp_path / "run"), device="cpu")
     np.testing.assert_array_equal(read.predict_proba(features), p)
 

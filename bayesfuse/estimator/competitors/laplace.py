@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.estimator.competitors.bench import Bench, Draws, Fitted, Network, stopwatch
+from bayesfuse.models.label_vectors import label_weights
 
 Array = NDArray[np.float64]
 
@@ -78,7 +79,10 @@ def fit(bench: Bench, seed: int) -> LastLayer:
         units, probability = last_units(network, bench.catalog, bench.train)
         output = network.classifier.model_.network.classifier.output
         weights = np.hstack(
-            [p.detach().double().cpu().numpy() for p in (output.weight, output.bias[:, None])]
+            [
+                p.detach().double().cpu().numpy()
+                for p in (label_weights(output), output.bias[:, None])
+            ]
         )
         values, vectors = curvature(units, probability)
         precision = best_precision(weights, values)
