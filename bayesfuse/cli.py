@@ -94,10 +94,7 @@ def fit(
         "epochs": len(result.history),
         "best_epoch": result.best_epoch,
         "stopped": result.stopped,
-        "elbo": settings.elbo,
-        "temperature": settings.temperature,
-        "class_weights": settings.class_weights,
-        "recalibrate": settings.recalibrate,
+        **settings.told(),
         "warnings": list(done.warnings),
         "val": None if done.evaluation is None else done.evaluation.to_dict(),
     }

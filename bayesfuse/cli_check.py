@@ -74,10 +74,8 @@ def check(
 
         pictures = write_check_figures(found, figures)
     if as_json:
-        about = {"draws": draws, "seed": seed, "elbo": opened.config.elbo}
-        about |= {"temperature": opened.config.temperature}
-        about |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
-        about |= {"recalibrate": opened.config.recalibrate}
+        about = {"draws": draws, "seed": seed, **opened.config.told()}
+        about |= {"without": list(opened.without)}
         about |= {"inference_data": None if out is None else str(out)}
         about |= {"figures": [str(path) for path in pictures]}
         typer.echo(json.dumps({**about, **found.to_dict()}))

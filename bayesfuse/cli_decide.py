@@ -45,10 +45,8 @@ def decide(
         warn(warning)
     path = write_rule(found.rule, opened.classifier.label_names_, run)
     if as_json:
-        about = {"split": split, "draws": draws, "seed": seed, "elbo": opened.config.elbo}
-        about |= {"temperature": opened.config.temperature}
-        about |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
-        about |= {"recalibrate": opened.config.recalibrate}
+        about = {"split": split, "draws": draws, "seed": seed, **opened.config.told()}
+        about |= {"without": list(opened.without)}
         typer.echo(json.dumps({**about, "file": str(path), **found.to_dict()}))
         return
     head = f"{goal}: {opened.catalog.source}, {split}, {how_drawn(opened, draws)}"

@@ -84,7 +84,8 @@ def explain(
     wanted = Wanted(tuple(label or ()), words, grid, neighbours)
     found = explain_item(opened, row, load_run_encoders(run), wanted, draws, seed)
     if as_json:
-        typer.echo(json.dumps({"draws": draws, "seed": seed, **found.to_dict()}))
+        about = {"draws": draws, "seed": seed, **opened.config.told()}
+        typer.echo(json.dumps({**about, **found.to_dict()}))
         return
     typer.echo(f"{found}\n\n{how_drawn(opened, draws)}")
 
@@ -113,7 +114,8 @@ def _explain_labels(
     if figure is not None:
         write_label_picture(found, figure)
     if as_json:
-        about = {"split": split, "draws": draws, "seed": seed, "without": list(opened.without)}
+        about = {"split": split, "draws": draws, "seed": seed, **opened.config.told()}
+        about |= {"without": list(opened.without)}
         typer.echo(json.dumps({**about, "labels": found.to_dict()}))
         return
     typer.echo(f"{opened.catalog.source}, {split}, {how_drawn(opened, draws)}\n\n{found}")

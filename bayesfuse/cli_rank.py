@@ -82,10 +82,8 @@ def rank(
         draws=draws,
         seed=seed,
     )
-    about = {"split": split, "draws": draws, "seed": seed, "elbo": opened.config.elbo}
-    about |= {"temperature": opened.config.temperature}
-    about |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
-    about |= {"recalibrate": opened.config.recalibrate}
+    about = {"split": split, "draws": draws, "seed": seed, **opened.config.told()}
+    about |= {"without": list(opened.without)}
     if out is not None:
         asked = {"criterion": str(criterion), "by": settings.by, "level": settings.level}
         found.write(out, {**about, **asked, "top": found.ranking.num_top})

@@ -78,10 +78,7 @@ def predict(
         decision=options.decision,
         kind=drawn.kind,
     )
-    metadata = {**drawn.to_dict(), "elbo": opened.config.elbo}
-    metadata |= {"temperature": opened.config.temperature}
-    metadata |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
-    metadata |= {"recalibrate": opened.config.recalibrate}
+    metadata = {**drawn.to_dict(), **opened.config.told(), "without": list(opened.without)}
     metadata |= {"update_old": options.update_old, "decision": rule.to_dict()}
     with rows_progress(len(rows) * len(opened.classifier.label_names_)) as on_rows:
         count = write_predictions(tables, out, metadata, on_rows)
@@ -151,10 +148,8 @@ def evaluate(
         None if rule is None else achieved_by(rule, opened, draws=draws, seed=seed, kind=drawn.kind)
     )
     if as_json:
-        about = {"split": split, **drawn.to_dict(), "elbo": opened.config.elbo}
-        about |= {"temperature": opened.config.temperature}
-        about |= {"class_weights": opened.config.class_weights, "without": list(opened.without)}
-        about |= {"recalibrate": opened.config.recalibrate}
+        about = {"split": split, **drawn.to_dict(), **opened.config.told()}
+        about |= {"without": list(opened.without)}
         if rule is not None and tags is not None:
             about |= {"decision": rule.to_dict(), "achieved": tags.to_dict()}
         typer.echo(json.dumps({**about, **scored.to_dict()}))

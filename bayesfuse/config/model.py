@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -216,6 +216,17 @@ class ModelConfig(GraphConfig, AuxiliaryConfig, NetworkConfig):
         own = self.fusion_rule in OWN_LOSSES and self.model != "gat" and self.fusion_loss > 0
         moved = ("adversarial items",) if self.adversarial > 0 else ()
         return (*((OWN_LOSSES[self.fusion_rule],) if own else ()), *self.auxiliary_losses, *moved)
+
+    def told(self) -> dict[str, Any]:
+        """Return what every output tells of a fit: what of, and what by.
+
+        Example:
+            >>> ModelConfig(elbo="none", loss="focal", refiner=0.1).told()["beside_likelihood"]
+            ['refiner']
+        """
+        names = ("elbo", "temperature", "class_weights", "loss", "label_smoothing", "recalibrate")
+        beside = {"beside_likelihood": list(self.beside_likelihood)}
+        return {name: getattr(self, name) for name in names} | beside
 
     def check_loss(self) -> None:
         """Refuse a posterior of what is no likelihood.

@@ -145,9 +145,7 @@ def compare(
         "labels": len(bench.label_names),
         "seeds": seeds,
         "replicates": replicates,
-        "elbo": config.elbo,
-        "temperature": config.temperature,
-        "class_weights": config.class_weights,
+        **config.told(),
         "graph": config.graph,
         "digest": digest_of(catalog.ids[rows].tolist(), bench.label_names, bench.labels(rows)),
     }

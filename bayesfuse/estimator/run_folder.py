@@ -132,9 +132,7 @@ def save_run(
             "best_epoch": result.best_epoch,
             "stopped": result.stopped,
             "annealed": result.annealed,
-            "temperature": config.temperature,
-            "class_weights": config.class_weights,
-            "recalibrate": config.recalibrate,
+            **config.told(),
             "parameters": classifier.model_.num_parameters,
         }
         write_json(partial / "metrics.json", {**fitted, **(metrics or {})})

@@ -30,7 +30,7 @@ SCORES = {
 DRAWN = {"macro_ap": "higher is better", "nll": "lower is better", "ece": "lower is better"}
 """Scores whose differences are drawn."""
 
-SETTINGS = ("elbo", "temperature", "class_weights", "graph")
+SETTINGS = ("elbo", "temperature", "class_weights", "loss", "graph")
 """Settings that the file tells."""
 
 ADVICE = "Make one for this report with `bayesfuse compare CATALOG --on {split} -o compare.json`."

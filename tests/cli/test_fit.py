@@ -86,7 +86,8 @@ def test_json_is_one_document_and_warnings_are_not_in_its_way(
     assert done.out.count("\n") == 1
     assert list(done.json) == [
         *("run", "seconds", "epochs", "best_epoch", "stopped", "elbo", "temperature"),
-        *("class_weights", "recalibrate", "warnings", "val"),
+        *("class_weights", "loss", "label_smoothing", "recalibrate", "beside_likelihood"),
+        *("warnings", "val"),
     ]
     assert [f"Warning: {words}" for words in done.json["warnings"]] == done.err.splitlines()
     metrics = json.loads(Path("run/metrics.json").read_text())

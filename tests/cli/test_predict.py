@@ -78,7 +78,8 @@ def test_seed_draws_and_decision(place: Path, fitted: Path, bayesfuse: Bayesfuse
     assert not f1["decision"].equals(base["decision"])
     metadata = json.loads(pq.read_schema("c.parquet").metadata[b"bayesfuse"])
     about = {"elbo": "annealed", "temperature": 1.0, "class_weights": "none", "without": []}
-    about |= {"recalibrate": "none"}
+    about |= {"recalibrate": "none", "loss": "bce", "label_smoothing": 0.0}
+    about |= {"beside_likelihood": []}
     assert metadata.pop("decision")["goal"] == "half"
     assert metadata == {"draws": 9, "seed": 0, "draw_kind": "joint", **about, "update_old": False}
 
@@ -115,7 +116,7 @@ def test_evaluate_says_what_fit_said(fitted: Path, bayesfuse: Bayesfuse) -> None
     assert (done.code, done.err) == (0, "")
     found = done.json
     names = ("split", "draws", "seed", "elbo", "temperature", "class_weights", "without")
-    names += ("recalibrate", "draw_kind")
+    names += ("recalibrate", "draw_kind", "loss", "label_smoothing", "beside_likelihood")
     about = {name: found.pop(name) for name in names}
     assert about == {
         "split": "val",
@@ -125,6 +126,9 @@ def test_evaluate_says_what_fit_said(fitted: Path, bayesfuse: Bayesfuse) -> None
         "temperature": 1.0,
         "class_weights": "none",
         "recalibrate": "none",
+        "loss": "bce",
+        "label_smoothing": 0.0,
+        "beside_likelihood": [],
         "draw_kind": "joint",
         "without": [],
     }

@@ -69,6 +69,24 @@ def test_values_out_of_range_are_refused_by_name(name: str, value: object) -> No
         FitConfig.parse({name: value})
 
 
+def test_what_is_told_of_a_fit() -> None:
+    assert ModelConfig().told() == {
+        "elbo": "annealed",
+        "temperature": 1.0,
+        "class_weights": "none",
+        "loss": "bce",
+        "label_smoothing": 0.0,
+        "recalibrate": "none",
+        "beside_likelihood": [],
+    }
+    given = {"elbo": "none", "loss": "asymmetric", "label_smoothing": 0.1, "adversarial": 0.2}
+    told = ModelConfig.parse({**given, "fusion": "autoencoder"}).told()
+    assert {name: told[name] for name in ("elbo", "loss", "label_smoothing")} == {
+        name: given[name] for name in ("elbo", "loss", "label_smoothing")
+    }
+    assert told["beside_likelihood"] == ["reconstruction", "adversarial items"]
+
+
 def test_names_are_those_of_the_registries() -> None:
     from bayesfuse.inference.annealing import SCHEDULES
     from bayesfuse.inference.elbo import ELBOS

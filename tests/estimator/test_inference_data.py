@@ -45,6 +45,7 @@ def test_every_group_is_what_the_classifier_says(classifier: FusionClassifier) -
         np.testing.assert_array_equal(found.posterior[site].values[0, 3], value.numpy())
     assert found.attrs["seed"] == 5
     assert found.attrs["temperature"] == 1
+    assert (found.attrs["loss"], found.attrs["beside_likelihood"]) == ("bce", "")
 
 
 def test_the_prior_is_the_prior(classifier: FusionClassifier) -> None:

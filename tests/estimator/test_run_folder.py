@@ -160,9 +160,7 @@ def test_metrics_and_environment(fitted, saved):
         "best_epoch": fitted.result_.best_epoch,
         "stopped": "finished",
         "annealed": True,
-        "temperature": 1.0,
-        "class_weights": "none",
-        "recalibrate": "none",
+        **fitted.config_.told(),
         "parameters": fitted.model_.num_parameters,
     }
     assert {"python", "system", "packages", "command"} == set(environment)
