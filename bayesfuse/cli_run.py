@@ -109,6 +109,13 @@ def evaluate(
             "shuffled, noise, or another catalogue; may come several times."
         ),
     ] = None,
+    robustness: Annotated[
+        str | None,
+        typer.Option(
+            help="Scores of items moved to where the loss rises most, and at random: how far, in "
+            "lengths of their features, such as 0.05,0.1,0.2."
+        ),
+    ] = None,
     as_json: JsonOption = False,
     flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
 ) -> None:
@@ -118,9 +125,11 @@ def evaluate(
     """
     opened, options = open_with(run, catalog, split, flags, labelled=True)
     from bayesfuse.estimator.deciding import achieved_by
+    from bayesfuse.estimator.robustness import robustness as scores_when_moved
     from bayesfuse.estimator.rules import rule_of
     from bayesfuse.estimator.scoring import MADE, score_run
 
+    lengths = () if robustness is None else _lengths(robustness)
     kinds = list(dict.fromkeys(outliers or ()))
     for name in kinds:
         if name not in MADE and not Path(name).exists():
@@ -147,11 +156,16 @@ def evaluate(
     tags = (
         None if rule is None else achieved_by(rule, opened, draws=draws, seed=seed, kind=drawn.kind)
     )
+    moved = None
+    if lengths:
+        moved = scores_when_moved(opened, lengths, draws=draws, seed=seed, kind=drawn.kind)
     if as_json:
         about = {"split": split, **drawn.to_dict(), **opened.config.told()}
         about |= {"without": list(opened.without)}
         if rule is not None and tags is not None:
             about |= {"decision": rule.to_dict(), "achieved": tags.to_dict()}
+        if moved is not None:
+            about |= {"robustness": moved.to_dict()}
         typer.echo(json.dumps({**about, **scored.to_dict()}))
         return
     typer.echo(
@@ -159,6 +173,18 @@ def evaluate(
     )
     if rule is not None:
         typer.echo(f"\ntags decided by {rule.goal}\n\n{tags}")
+    if moved is not None:
+        typer.echo(f"\n{moved}")
+
+
+def _lengths(given: str) -> tuple[float, ...]:
+    """Read `0.05,0.1`: how far items are to be moved."""
+    try:
+        return tuple(float(part) for part in given.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"--robustness: {given!r} are no lengths; expected numbers > 0, such as 0.05,0.1,0.2."
+        ) from None
 
 
 @options_of(PredictConfig, without=("update_old",))
