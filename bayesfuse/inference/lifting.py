@@ -28,6 +28,7 @@ class LiftedModule(LocalParamsModule):
         module: The torch module. Its own values of the lifted parameters are frozen; they are
             where a guide starts, and `set_point_` writes there.
         sites: The weight sites, in order.
+        tied: Whether a parameter of the module has several names.
         latent: Every latent site with its shape, in the order in which they are drawn: weights and
             positive hyper-parameters of the prior.
     """
@@ -36,6 +37,8 @@ class LiftedModule(LocalParamsModule):
         super().__init__()
         self.module = module
         self.sites = tuple(sites)
+        names = module.named_parameters(remove_duplicate=False)
+        self.tied = len(list(names)) > len(list(module.parameters()))
         # by number, because a site's name has dots in it and these are names of attributes
         self.priors = PyroModule[nn.ModuleList]([prior.build(site) for site in sites])
         for site in self.sites:
@@ -71,7 +74,8 @@ class LiftedModule(LocalParamsModule):
 
     def run(self, weights: dict[str, Tensor], *args: Any, **kwargs: Any) -> Any:
         """Run the module with the given weights in place of its own; no Pyro site."""
-        return functional_call(self.module, weights, args, kwargs)
+        # looking for names of one parameter takes longer than a small network
+        return functional_call(self.module, weights, args, kwargs, tie_weights=self.tied)
 
     def forward(self, *args: Any, beta: float = 1.0, **kwargs: Any) -> Any:
         """Draw the weights, then run the module on the arguments."""

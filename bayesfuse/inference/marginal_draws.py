@@ -23,13 +23,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 
 from bayesfuse.data.batches import Batch, cut
 from bayesfuse.inference.guides import Guide
@@ -38,6 +39,7 @@ from bayesfuse.inference.linear_layers import replaced_forwards
 from bayesfuse.inference.local_params import with_local_params
 from bayesfuse.inference.output_moments import OutputMoments
 from bayesfuse.inference.seeding import seeded
+from bayesfuse.inference.weight_draws import sample
 
 ITEMS_AT_ONCE, DRAWS_AT_ONCE = 64, 16
 """Items and draws that go through a network of 1,024 units together once the big products
@@ -73,6 +75,7 @@ class MarginalDraws:
             bias = guides.pop(f"{name}.bias", None)
             self._layers[name] = layer
             self._products[name] = OutputMoments(layer, guides.pop(f"{name}.weight"), bias)
+        self._norms = _norms(lifted)
         names = [site.name for site in lifted.sites if site.name in guides]
         self._others = {name: guides[name].distribution() for name in names}
 
@@ -106,12 +109,15 @@ class MarginalDraws:
             block = batch.part(some)
             with mixed:
                 moments = self.moments(block.inputs, block.observed)
+            tiles = list(cut(len(block.observed), self._items_at_once()))
+            with mixed:
+                ready = [standardised(self._lifted.module, block.part(few)) for few in tiles]
             for draws in cut(len(seeds), together):
                 drawn = self._stacked(seeds[draws], device)
-                for few in cut(len(block.observed), self._items_at_once()):
+                for few, alike in zip(tiles, ready, strict=True):
                     tile = block.part(few)
                     near = {name: (m[few], s[few]) for name, (m, s) in moments.items()}
-                    with mixed:
+                    with mixed, replaced_forwards(alike):
                         logits = self.logits(drawn, near, tile.inputs, tile.observed)
                     items = slice(some.start + few.start, some.start + few.stop)
                     found[draws, items] = torch.sigmoid(logits.float()).cpu().numpy()
@@ -148,7 +154,7 @@ class MarginalDraws:
     @torch.no_grad()
     def draw(self) -> dict[str, Tensor]:
         """Draw the noise of the layers, `units`, and all other random weights, by site or layer."""
-        drawn = {name: one.sample() for name, one in self._others.items()}
+        drawn = {name: sample(one) for name, one in self._others.items()}
         for name, layer in self._layers.items():
             drawn[name] = torch.randn(layer.out_features, device=layer.weight.device)
         return drawn
@@ -169,9 +175,45 @@ class MarginalDraws:
                 return lambda _: torch.addcmul(loc, scale, draw[name])
 
             weights = {name: draw[name] for name in self._others}
-            with replaced_forwards({layer: said(name) for name, layer in self._layers.items()}):
-                found: Tensor = functional_call(self._lifted.module, weights, args)
+            ready: dict[nn.Module, Callable[..., Any]]
+            ready = {layer: said(name) for name, layer in self._layers.items()}
+            with replaced_forwards({**self._norms, **ready}):
+                found: Tensor = self._lifted.run(weights, *args)
             return found
 
         logits: Tensor = vmap(one)(dict(drawn))
         return logits
+
+
+@torch.no_grad()
+def standardised(network: nn.Module, batch: Batch) -> dict[nn.Module, Callable[..., Any]]:
+    """Return what stands for standardising these items, which is the same in every draw.
+
+    Args:
+        network: Whose child `standardise` does it; nothing stands for one that is not there.
+        batch: The items, of whom none hears another.
+    """
+    module = getattr(network, "standardise", None)
+    if not isinstance(module, nn.Module) or any(module.parameters()):
+        return {}
+    found: dict[str, Tensor] = module(batch.inputs, batch.observed)
+    return {module: lambda *_: dict(found)}
+
+
+def _norms(lifted: LiftedModule) -> dict[nn.Module, Callable[..., Any]]:
+    """Return what batch norm does outside of training, in one pass over memory and under `vmap`."""
+    random = {site.name for site in lifted.sites}
+    found: dict[nn.Module, Callable[..., Any]] = {}
+    for name, norm in lifted.module.named_modules():
+        if type(norm) is not nn.BatchNorm1d or not norm.affine or norm.running_var is None:
+            continue
+        if random.isdisjoint({f"{name}.weight", f"{name}.bias"}):
+            scale = norm.weight.detach() / (norm.running_var + norm.eps).sqrt()
+            assert norm.running_mean is not None
+            shift = norm.bias.detach() - norm.running_mean * scale
+            found[norm] = partial(_shifted, shift, scale)
+    return found
+
+
+def _shifted(shift: Tensor, scale: Tensor, x: Tensor) -> Tensor:
+    return torch.addcmul(shift, x, scale)

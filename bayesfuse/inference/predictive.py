@@ -7,7 +7,7 @@ for one item at a time, cost a fraction (see `bayesfuse.inference.marginal_draws
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,8 +23,9 @@ from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.linear_layers import first_layers, replaced_forwards
 from bayesfuse.inference.local_params import with_local_params
-from bayesfuse.inference.marginal_draws import MarginalDraws
+from bayesfuse.inference.marginal_draws import MarginalDraws, standardised
 from bayesfuse.inference.seeding import seeded
+from bayesfuse.inference.weight_draws import WeightDraws
 
 LANES = 16
 """Items are predicted in multiples of this, with some repeated. Vectorised loops round a remainder
@@ -37,7 +38,7 @@ DEFAULT_MEMORY_BUDGET = 512 * 2**20
 HEARD_AT_ONCE = 16
 """Draws for which what items hear of each other is worked out in one call."""
 
-ITEMS_AT_ONCE = 512
+ITEMS_AT_ONCE = 256
 """Items that go through the network together: what lies between two operations stays in the cache,
 and what is alike in all draws is made once."""
 
@@ -79,9 +80,11 @@ class PosteriorPredictive:
         self.network, self.lifted, self.guide = network, lifted, guide
         self.num_items, self.seed, self.precision = num_items, seed, precision
         self.prior, self.kind = prior, kind
+        self._draws: WeightDraws | None = None
 
     def weights(self, draw: int) -> dict[str, Tensor]:
         """Return the weights of one draw by site; the same for the same seed and number."""
+        self._prepare()
         return self._weights(draw)
 
     def seed_of(self, draw: int) -> int:
@@ -105,6 +108,7 @@ class PosteriorPredictive:
         Raises:
             ConfigError: If draws are to be marginal and cannot be (see `marginal_obstacle`).
         """
+        self._prepare()
         numbers = self._numbers(draws)
         num_labels = self.network.get_buffer("fixed_logit").shape[0]
         chunk = self._chunk(batches, len(numbers) * num_labels, memory_budget)
@@ -143,6 +147,7 @@ class PosteriorPredictive:
             ConfigError: If the network hears no relations by themselves.
         """
         network: Any = self.network
+        self._prepare()
         numbers = self._numbers(draws)
         chunk = self._chunk(batches, len(numbers) * len(network.relations), memory_budget)
         cached = self._cache(numbers, memory_budget) if chunk < len(batches) else None
@@ -222,13 +227,20 @@ class PosteriorPredictive:
             return None
         return {draw: self._weights(draw) for draw in numbers}
 
+    def _prepare(self) -> None:
+        """Work out what draws from the guide, as it is now, have in common."""
+        if self.lifted is not None and self.guide is not None and not self.prior:
+            self._draws = WeightDraws(self.lifted, self.guide)
+
     @with_local_params
     @torch.no_grad()
     def _weights(self, draw: int) -> dict[str, Tensor]:
         if self.lifted is None or self.guide is None:
             return {}
         with seeded(self.seed_of(draw), next(self.guide.parameters()).device):
-            values = self.lifted.draw_weights() if self.prior else self.guide()
+            if self._draws is not None:
+                return self._draws()
+            values = self.lifted.draw_weights()
         return {site.name: values[site.name] for site in self.lifted.sites}
 
     def _logits_of_draws(
@@ -242,23 +254,14 @@ class PosteriorPredictive:
                     yield self._logits(weights, batch, heard[place])
             return
         tiles = [batch.part(some) for some in cut(len(batch.observed), ITEMS_AT_ONCE)]
-        ready = [self._standardised(tile) for tile in tiles]
+        with self._mixed(batch.observed.device):
+            ready = [standardised(self.network, tile) for tile in tiles]
         for (weights,) in self._weights_of_draws(numbers, 1, cached):
             parts = []
             for tile, replaced in zip(tiles, ready, strict=True):
                 with replaced_forwards(replaced):
                     parts.append(self._logits(weights, tile, None))
             yield torch.cat(parts)
-
-    @torch.no_grad()
-    def _standardised(self, batch: Batch) -> dict[nn.Module, Callable[..., Any]]:
-        """Return what stands for standardising these items, which is the same in every draw."""
-        module = getattr(self.network, "standardise", None)
-        if not isinstance(module, nn.Module) or any(module.parameters()):
-            return {}
-        with self._mixed(batch.observed.device):
-            found: dict[str, Tensor] = module(batch.inputs, batch.observed)
-        return {module: lambda *_: dict(found)}
 
     def _weights_of_draws(
         self, numbers: range, together: int, cached: dict[int, dict[str, Tensor]] | None

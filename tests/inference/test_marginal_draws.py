@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from torch import nn
 
 from bayesfuse.data.batches import Batches
 from bayesfuse.data.features import FeatureTable
@@ -185,3 +186,17 @@ def test_every_fusion_rule_has_them(fusion: str, failure_rate: float) -> None:
     made = make(fusion=fusion)
     joint, marginal = draws_of(made, "joint", 300, seed=2), draws_of(made, "marginal", 300)
     assert p_value(marginal, joint) > failure_rate
+
+
+@pytest.mark.parametrize("parts", [("0",), ("0", "1")])
+def test_batch_norm_is_the_same_in_one_pass(parts: tuple[str, ...]) -> None:
+    norm, other = nn.BatchNorm1d(5), nn.BatchNorm1d(5, affine=False)
+    with torch.no_grad():
+        for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            tensor.uniform_(0.5, 2)
+    lifted = lift(nn.Sequential(nn.Linear(5, 5), norm, other).eval(), parts=parts)
+    found = marginal_draws._norms(lifted)
+    assert list(found) == ([norm] if parts == ("0",) else [])  # not one of random weights
+    x = torch.randn(7, 5)
+    for module, forward in found.items():
+        torch.testing.assert_close(forward(x), module(x), rtol=1e-5, atol=1e-6)

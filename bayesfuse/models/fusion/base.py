@@ -107,7 +107,7 @@ class Fusion(nn.Module, ABC):
                 weight = presence[name][:, None].to(said.dtype)
                 said = absent + weight * (said - absent)
                 values[column] = weight * values[column]
-            activations.append(torch.where(observed[:, column, None], said, absent))
+            activations.append(_where_observed(observed[:, column], said, absent))
         return values, activations
 
     @final
@@ -126,7 +126,7 @@ class Fusion(nn.Module, ABC):
         """
         check_inputs(inputs, observed, self.widths)
         return [
-            torch.where(observed[:, column, None], inputs[name], 0.0)
+            _where_observed(observed[:, column], inputs[name], 0.0)
             for column, name in enumerate(self.names)
         ]
 
@@ -150,3 +150,12 @@ class Fusion(nn.Module, ABC):
         Returns:
             The fused vector, `items x hidden`.
         """
+
+
+def _where_observed(observed: Tensor, values: Tensor, instead: Tensor | float) -> Tensor:
+    """Return `values`, `items x units`, and `instead` for items that were not observed."""
+    looks = observed.device.type == "cpu" and not torch.compiler.is_compiling()
+    # a pass over memory, spared where there is nothing to choose and no gradient to send
+    if looks and not torch.is_grad_enabled() and bool(observed.all()):
+        return values.to(torch.result_type(values, instead))
+    return torch.where(observed[:, None], values, instead)

@@ -8,6 +8,7 @@ from typing import cast, final
 import torch
 from torch import Tensor, nn
 
+from bayesfuse.models.activations import tanh
 from bayesfuse.models.auxiliary.base import AuxiliaryLoss
 from bayesfuse.models.auxiliary.modality_losses import ModalityLosses
 from bayesfuse.models.fusion.base import Fusion
@@ -58,11 +59,11 @@ class CentralNetFusion(Fusion):
     def fuse(self, values: Sequence[Tensor], activations: Sequence[Tensor]) -> Tensor:
         """Return what the central stream says in the end (see `Fusion.fuse`)."""
         early, late = cast(nn.ModuleList, self.fused["central"])
-        first = torch.tanh(torch.stack(list(activations), dim=-1))
-        central = torch.tanh(early(first @ self.gate[0]))
+        first = tanh(torch.stack(list(activations), dim=-1))
+        central = tanh(early(first @ self.gate[0]))
         second = self._streams(activations)
         joined: Tensor = late(torch.stack([central, *second], dim=-1) @ self.gate[1])
-        return torch.tanh(joined)
+        return tanh(joined)
 
     def own_loss(self, num_labels: int, weight: float) -> AuxiliaryLoss | None:
         """Return the loss of a classifier a modality (see `Fusion.own_loss`)."""
@@ -73,6 +74,6 @@ class CentralNetFusion(Fusion):
         """Return the second hidden vector of each modality's own network."""
         layers = cast(nn.ModuleDict, self.fused["streams"])
         return [
-            torch.tanh(layers[name](torch.tanh(activation)))
+            tanh(layers[name](tanh(activation)))
             for name, activation in zip(self.names, activations, strict=True)
         ]

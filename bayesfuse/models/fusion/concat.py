@@ -8,6 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from bayesfuse.models.activations import tanh
 from bayesfuse.models.fusion.base import Fusion
 
 
@@ -34,4 +35,4 @@ class ConcatFusion(Fusion):
 
     def fuse(self, values: Sequence[Tensor], activations: Sequence[Tensor]) -> Tensor:
         """Apply tanh to the sum of the pre-activations (see `Fusion.fuse`)."""
-        return torch.tanh(torch.stack(list(activations)).sum(0))
+        return tanh(torch.stack(list(activations)).sum(0))

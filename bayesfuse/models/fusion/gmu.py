@@ -10,6 +10,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from bayesfuse.models.activations import blend, tanh
 from bayesfuse.models.fusion.base import Fusion
 
 
@@ -69,22 +70,24 @@ class GatedFusion(Fusion):
             FeatureError: If names or shapes are not those of `widths`.
         """
         values, _ = self.activate(inputs, observed, presence)
-        return torch.stack(self._gates(values), dim=1)
+        gates = self._gates(values)
+        if len(self.names) == 2:
+            gates.append(1 - gates[0])
+        return torch.stack(gates, dim=1)
 
     def fuse(self, values: Sequence[Tensor], activations: Sequence[Tensor]) -> Tensor:
         """Sum the gated tanh layers (see `Fusion.fuse`)."""
-        speaking = [
-            gate * torch.tanh(activation)
-            for gate, activation in zip(self._gates(values), activations, strict=True)
-        ]
+        said = [tanh(activation) for activation in activations]
+        gates = self._gates(values)
+        if len(said) == 2:
+            return blend(gates[0], *said)
+        speaking = [gate * one for gate, one in zip(gates, said, strict=True)]
         return functools.reduce(operator.add, speaking)
 
     def _gates(self, values: Sequence[Tensor]) -> list[Tensor]:
-        """Return one gate `items x hidden` a modality."""
+        """Return one gate `items x hidden` a modality; of two modalities that of the first."""
         together = torch.cat(list(values), dim=-1)
         gates = [torch.sigmoid(layer(together)) for layer in self.gate.values()]
         if len(self.names) == 1:
             return [together.new_ones(len(together), self.out_features)]
-        if len(self.names) == 2:
-            return [gates[0], 1 - gates[0]]
         return gates

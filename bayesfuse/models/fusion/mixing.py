@@ -8,6 +8,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from bayesfuse.models.activations import blend, tanh
 from bayesfuse.models.fusion.base import Fusion
 
 
@@ -54,10 +55,10 @@ class MixingFusion(Fusion):
 
     def fuse(self, values: Sequence[Tensor], activations: Sequence[Tensor]) -> Tensor:
         """Mix the tanh layers one after the other (see `Fusion.fuse`)."""
-        layers = [torch.tanh(activation) for activation in activations]
+        layers = [tanh(activation) for activation in activations]
         mixed = layers[0]
         if self.fused is not None:
-            mixing = torch.tanh(self.fused(torch.cat(layers, dim=-1)))
+            mixing = tanh(self.fused(torch.cat(layers, dim=-1)))
             for weight, layer in zip(mixing.chunk(len(layers) - 1, -1), layers[1:], strict=True):
-                mixed = weight * layer + (1 - weight) * mixed
+                mixed = blend(weight, layer, mixed)
         return mixed

@@ -164,6 +164,26 @@ def test_seen_puts_zero_where_not_observed():
 
 
 @EVERY_RULE
+@pytest.mark.parametrize("missing", [False, True])
+def test_without_gradients_the_output_is_the_same(name, missing):
+    fusion = build(name, 2).eval()
+    inputs, observed = features(fusion, 5), torch.ones(5, 2).bool()
+    observed[2, 0] = not missing
+    with torch.no_grad():
+        found = fusion(inputs, observed)
+    torch.testing.assert_close(found, fusion(inputs, observed).detach(), rtol=0, atol=1e-12)
+
+
+def test_the_dtype_does_not_depend_on_what_is_observed():
+    fusion = build("concat", 2).float()
+    inputs = {name: value.bfloat16() for name, value in features(fusion, 3).items()}
+    some = torch.tensor([[True, True], [True, False], [True, True]])
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        dtypes = {fusion.activate(inputs, o)[1][1].dtype for o in (some, torch.ones_like(some))}
+    assert len(dtypes) == 1
+
+
+@EVERY_RULE
 def test_presence_leads_from_absent_to_observed(name):
     fusion = build(name, 3)
     inputs, observed = features(fusion, 6), torch.ones(6, 3, dtype=torch.bool)
