@@ -194,8 +194,8 @@ class NetworkConfig(Config):
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
     compile: Annotated[str, one_of("choice", COMPILE)] = Field(
         "auto",
-        description="Compile the draws of the weights of a Laplace guide for training: on, off, or "
-        "auto, where that saves more time than it takes.",
+        description="Compile draws, KL and local noise of a Laplace guide for training: on, off, "
+        "or auto, where that saves more time than it takes.",
     )
     precision: Annotated[str, one_of("precision", PRECISIONS)] = Field(
         "auto", description="Of the network's products: float32, bfloat16, or auto by device."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from bayesfuse.inference.fused_laplace import SMALLEST, Kernels, compiled
+from typing import NamedTuple
+
+from bayesfuse.inference import fused_laplace, fused_noise, fused_tied
 from bayesfuse.inference.guides import Guide
-from bayesfuse.inference.site_guides import LaplaceSiteGuide
+from bayesfuse.inference.site_guides import LaplaceSiteGuide, TiedLaplaceSiteGuide
 
 WORTH_IT = 4 * 10**9
 """Weights drawn in a training from which compiling saves time.
@@ -14,28 +16,43 @@ takes up to half a minute on a busy machine, and is kept by torch from then on.
 """
 
 
-def choose_kernels(
-    wanted: str, guide: Guide | None, draws: int
-) -> tuple[Kernels | None, tuple[str, ...]]:
-    """Return the kernels that draw the Laplace sites of a guide, and what the user should know.
+class Chosen(NamedTuple):
+    """Kernels of a training, and what the user should know.
+
+    Attributes:
+        guide: Those that draw the Laplace sites of the guide; None where torch is to draw them.
+        noise: Those that make local noise; None where torch is to make it, or there is none.
+        notes: A sentence if kernels were wanted and cannot be had.
+    """
+
+    guide: fused_laplace.Kernels | fused_tied.TiedKernels | None = None
+    noise: fused_noise.NoiseKernels | None = None
+    notes: tuple[str, ...] = ()
+
+
+def choose_kernels(wanted: str, guide: Guide | None, draws: int, noise: str = "weights") -> Chosen:
+    """Return the kernels of a training.
 
     Args:
         wanted: `"on"`, `"off"`, or `"auto"`: on where it is worth it.
         guide: The guide, or None.
         draws: How often it will be drawn.
-
-    Returns:
-        None where torch is to draw them; and a sentence if kernels were wanted and cannot be had.
+        noise: Where noise enters (see `bayesfuse.inference.output_noise`).
     """
-    sites = [] if guide is None else list(guide.site_guides)
-    locations = [site.loc for site in sites if isinstance(site, LaplaceSiteGuide)]
-    weights = sum(loc.numel() for loc in locations if loc.numel() >= SMALLEST)
+    kinds = (LaplaceSiteGuide, TiedLaplaceSiteGuide)
+    all_sites = [] if guide is None else list(guide.site_guides)
+    sites = [site for site in all_sites if isinstance(site, kinds) and site.fusible]
+    weights = sum(site.loc.numel() for site in sites)
     if wanted == "off" or not weights or (wanted == "auto" and draws * weights < WORTH_IT):
-        return None, ()
+        return Chosen()
+    device = str(sites[0].loc.device)
+    tied = isinstance(sites[0], TiedLaplaceSiteGuide)
     try:
-        return compiled(str(locations[0].device)), ()
+        found = (fused_tied if tied else fused_laplace).compiled(device)
+        return Chosen(found, fused_noise.compiled(device) if noise == "local" else None)
     except RuntimeError as error:
-        return None, (
+        told = (
             f"Draws of the weights were not compiled, so that training took longer: {error} "
-            "Install a C++ compiler such as g++, or give --compile off.",
+            "Install a C++ compiler such as g++, or give --compile off."
         )
+        return Chosen(notes=(told,))

@@ -27,7 +27,7 @@ from bayesfuse.errors import ConfigError, unknown_option
 from bayesfuse.inference.adversarial import Shift
 from bayesfuse.inference.auxiliary import request, total
 from bayesfuse.inference.class_weights import ClassWeights
-from bayesfuse.inference.fused_laplace import FusedLaplace
+from bayesfuse.inference.fused import FusedDistribution
 from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.local_params import with_local_params
@@ -38,7 +38,7 @@ def _has_closed_form(guide: Any) -> bool:
     """Return whether the KL of a guide's distribution to every prior here is in closed form."""
     # only out of its event dimensions: a LogNormal has a normal `base_dist` too, and no closed form
     base = guide.base_dist if isinstance(guide, torch.distributions.Independent) else guide
-    return isinstance(base, dist.Laplace | dist.Normal | FusedLaplace | LowRankNormal)
+    return isinstance(base, dist.Laplace | dist.Normal | FusedDistribution | LowRankNormal)
 
 
 class _RecordsNLL:

@@ -30,14 +30,10 @@ from typing import Any, NamedTuple
 import pyro.distributions as dist
 import torch
 from pyro.distributions import constraints
-from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor
-from torch.distributions import kl_divergence
-from torch.distributions.kl import register_kl
 from torch.nn.functional import softplus
 
-SMALLEST = 8192
-"""Elements below which a kernel of its own gains nothing."""
+from bayesfuse.inference.fused import SMALLEST, FusedDistribution, compile_all, first_line
 
 
 class Kernels(NamedTuple):
@@ -93,8 +89,19 @@ def _uniform(like: Tensor, seed: Tensor) -> Tensor:
     Reference: the finaliser of MurmurHash3 (Appleby 2016, public domain), a bijection of 32 bits;
     multiples of 2^32 / golden ratio spread the counter (Knuth 1998, section 6.4).
     """
-    number = torch.arange(like.numel(), dtype=torch.int32, device=like.device)
-    return _between(_mix(_mix(number * -1640531527 + seed[0]) ^ seed[1]), like.dtype)
+    return _between(mixed_numbers(like.numel(), seed)[0], like.dtype)
+
+
+def mixed_numbers(num: int, seed: Tensor) -> tuple[Tensor, Tensor]:
+    """Return two arrays of 32 random bits, `num` each; see `_uniform`."""
+    number = torch.arange(num, dtype=torch.int32, device=seed.device)
+    first = _mix(_mix(number * -1640531527 + seed[0]) ^ seed[1])
+    return first, _mix(first ^ (seed[0] * 5 + 1))
+
+
+def draw_seed(device: torch.device) -> Tensor:
+    """Return a seed from torch's generator, two numbers."""
+    return torch.randint(-(2**31), 2**31 - 1, (2,), dtype=torch.int32, device=device)
 
 
 def _between(bits: Tensor, dtype: torch.dtype) -> Tensor:
@@ -125,7 +132,7 @@ def compiled(device: str = "cpu") -> Kernels:
     Raises:
         RuntimeError: If there is no compiler here, or it fails; what went wrong in one line.
     """
-    made = Kernels(*(torch.compile(kernel, dynamic=True, fullgraph=True) for kernel in EAGER))
+    made: Kernels = compile_all(EAGER)
     like: dict[str, Any] = {"device": device, "dtype": torch.float32}
     # three arrays, of a length that is nothing else's: the compiler takes what is equal for a rule
     loc, free, grad = (torch.ones(SMALLEST + 17, **like) for _ in range(3))
@@ -137,12 +144,11 @@ def compiled(device: str = "cpu") -> Kernels:
             drawn, _ = made.draw(loc.data, free.data, seed, b)
             made.gradients(grad.data, of_kl, drawn, loc.data, free.data, b)
     except Exception as error:  # whatever a compiler's many parts may raise
-        first = str(error).strip().splitlines()
-        raise RuntimeError(f"{type(error).__name__}: {first[0] if first else ''}") from error
+        raise RuntimeError(first_line(error)) from error
     return made
 
 
-class FusedLaplace(TorchDistribution):  # type: ignore[misc]  # Pyro ships no types
+class FusedLaplace(FusedDistribution):
     """Laplace(loc, softplus(free)) over a whole array, whose draws and KL are fused.
 
     The KL is that of the draw's own pass, so it is known once there is a draw.
@@ -150,45 +156,22 @@ class FusedLaplace(TorchDistribution):  # type: ignore[misc]  # Pyro ships no ty
     Args:
         loc: Locations, any shape.
         free: Unconstrained scales, the same shape.
-        prior_scale: Scale of the Laplace prior around 0 to which the KL will be taken; None if it
-            has another form.
+        prior_scale: See `FusedDistribution`.
         kernels: `EAGER`, or `compiled()`.
     """
 
     arg_constraints = {"loc": constraints.real, "free": constraints.real}  # noqa: RUF012  # as torch's
-    has_rsample = True
 
     def __init__(
         self, loc: Tensor, free: Tensor, prior_scale: Tensor | None, kernels: Kernels
     ) -> None:
-        self.loc, self.free, self.prior_scale = loc, free, prior_scale
-        self._kernels = kernels
-        self.kl: Tensor | None = None
-        super().__init__(torch.Size(), loc.shape, validate_args=False)
-
-    @property
-    def support(self) -> Any:
-        """Return where it has mass."""
-        return constraints.independent(constraints.real, len(self.event_shape))
-
-    @property
-    def mean(self) -> Tensor:
-        """Return the locations."""
-        return self.loc
-
-    @property
-    def variance(self) -> Tensor:
-        """Return the variance of every element."""
-        return 2 * softplus(self.free).square()
+        self.free, self._kernels = free, kernels
+        super().__init__(loc, prior_scale)
 
     @property
     def plain(self) -> dist.Independent:
         """Return the same distribution without kernels."""
         return dist.Laplace(self.loc, softplus(self.free)).to_event(self.loc.dim())
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> TorchDistribution:
-        """Return the plain distribution, expanded."""
-        return self.plain.expand(batch_shape)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Draw the array; the KL comes with it."""
@@ -196,18 +179,13 @@ class FusedLaplace(TorchDistribution):  # type: ignore[misc]  # Pyro ships no ty
             several: Tensor = self.plain.rsample(sample_shape)
             return several
         loc, free = self.loc.reshape(-1), self.free.reshape(-1)
-        seed = torch.randint(-(2**31), 2**31 - 1, (2,), dtype=torch.int32, device=loc.device)
+        seed = draw_seed(loc.device)
         b = loc.new_ones(()) if self.prior_scale is None else self.prior_scale
         drawn, kl = _Draw.apply(loc, free, seed, b, self._kernels)  # type: ignore[no-untyped-call]
         if self.prior_scale is not None:
             self.kl = kl
         value: Tensor = drawn.reshape(self.loc.shape)
         return value
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Return the log density of an array, a scalar, in nats."""
-        density: Tensor = self.plain.log_prob(value)
-        return density
 
 
 class _Draw(torch.autograd.Function):
@@ -228,18 +206,3 @@ class _Draw(torch.autograd.Function):
         arrays = [tensor.data for tensor in (of_draw, of_kl, *ctx.saved_tensors)]
         of_loc, of_free = ctx.kernels.gradients(*arrays)
         return of_loc, of_free, None, None, None
-
-
-def _kl_fused_independent(q: FusedLaplace, p: dist.Independent) -> Tensor:
-    """Return the KL of the draw's pass if it is to this prior, else torch's."""
-    base = p.base_dist
-    known = isinstance(base, dist.Laplace) and base.scale.data_ptr() == (
-        None if q.prior_scale is None else q.prior_scale.data_ptr()
-    )
-    if known and q.kl is not None:
-        return q.kl
-    plain: Tensor = kl_divergence(q.plain, p)
-    return plain
-
-
-register_kl(FusedLaplace, torch.distributions.Independent)(_kl_fused_independent)  # type: ignore[no-untyped-call]  # torch's

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from bayesfuse.errors import ConfigError, unknown_option
 from bayesfuse.inference.fused_laplace import Kernels
+from bayesfuse.inference.fused_tied import TiedKernels
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.local_params import LocalParamsModule, with_local_params
 from bayesfuse.inference.priors import LaplaceSitePrior, SitePrior
@@ -75,15 +76,19 @@ class Guide(LocalParamsModule):
             return {guide.site_name: guide() for guide in self.site_guides}
 
     @contextmanager
-    def drawn_by(self, kernels: Kernels | None, lifted: LiftedModule) -> Iterator[None]:
+    def drawn_by(
+        self, kernels: Kernels | TiedKernels | None, lifted: LiftedModule
+    ) -> Iterator[None]:
         """Inside the block, draw Laplace sites by these kernels, and take their KL with them.
 
         Args:
-            kernels: See `bayesfuse.inference.fused_laplace`; None changes nothing.
+            kernels: See `bayesfuse.inference.fused_laplace` and, for scales that are tied,
+                `bayesfuse.inference.fused_tied`; None changes nothing.
             lifted: Whose priors the KL is taken to.
         """
         priors = {prior.site.name: prior for prior in lifted.priors}
-        sites = [guide for guide in self.site_guides if isinstance(guide, LaplaceSiteGuide)]
+        kind = TiedLaplaceSiteGuide if isinstance(kernels, TiedKernels) else LaplaceSiteGuide
+        sites = [guide for guide in self.site_guides if isinstance(guide, kind)]
         try:
             for guide in sites:
                 guide.kernels = kernels

@@ -142,8 +142,9 @@ class MarginalDraws:
 
         def keep(name: str) -> Callable[[Tensor], Tensor]:
             def forward(x: Tensor) -> Tensor:
-                found[name] = self._products[name](x)
-                return found[name][0]
+                loc, variance = self._products[name](x)
+                found[name] = (loc, variance.sqrt())
+                return loc
 
             return forward
 

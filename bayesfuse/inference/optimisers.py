@@ -92,8 +92,10 @@ class TwoOptimisers:
 
     def step(self) -> None:
         """Clip, step both optimisers, and move on along the learning-rate curve."""
-        if self._clipped:
-            nn.utils.clip_grad_value_(self._clipped, self._clip)
+        for parameter in self._clipped:
+            if parameter.grad is not None:
+                # one pass over memory, where `clip_grad_value_` takes two
+                parameter.grad.clamp_(-self._clip, self._clip)
         for optimiser in self._optimisers:
             optimiser.step()
         for curve in self._curves:

@@ -21,12 +21,9 @@ from torch.nn import functional as F
 
 from bayesfuse.inference.site_guides import SiteGuide, TiedLaplaceSiteGuide
 
-SMALLEST = 1e-30
-"""Variance below which a standard deviation has no gradient: its slope is without bound at 0."""
-
 
 class OutputMoments:
-    """Mean and standard deviation of a linear layer's outputs, from its guide as it is now.
+    """Mean and variance of a linear layer's outputs, from its guide as it is now.
 
     Args:
         layer: The layer.
@@ -60,7 +57,7 @@ class OutputMoments:
             self._bias, self._bias_variance = of(bias).mean, of(bias).variance
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and standard deviation, float32 at least, each `items x units`.
+        """Return mean and variance, float32 at least, each `items x units`.
 
         Args:
             x: `items x features`.
@@ -71,8 +68,7 @@ class OutputMoments:
         else:
             columns, rows = self._factors
             variance = (squares @ columns) @ rows.T
-        variance = _full(variance) + self._bias_variance
-        return _full(loc), variance.clamp_min(SMALLEST).sqrt()
+        return _full(loc), _full(variance) + self._bias_variance
 
 
 def _pairs(factor: Tensor) -> Tensor:

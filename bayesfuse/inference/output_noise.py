@@ -39,6 +39,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bayesfuse.errors import ConfigError, unknown_option
+from bayesfuse.inference.fused_noise import NoiseKernels, add_noise
 from bayesfuse.inference.guides import Guide
 from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.linear_layers import items_layers, replaced_forwards
@@ -62,6 +63,9 @@ class OutputNoise:
         guide: Its guide.
         elbo: The name of the ELBO that will be taken.
 
+    Attributes:
+        kernels: What makes local noise (`bayesfuse.inference.fused_noise`); torch if None.
+
     Raises:
         ConfigError: If the kind is unknown, or neither guide nor ELBO has it.
     """
@@ -83,6 +87,7 @@ class OutputNoise:
                 "flipout."
             )
         self.kind, self._lifted = kind, lifted
+        self.kernels: NoiseKernels | None = None
         self._guide, self._guides = guide, {one.site_name: one for one in guide.site_guides}
         self._layers: dict[str, nn.Linear] | None = None
 
@@ -139,8 +144,7 @@ class OutputNoise:
 
         @with_local_params
         def forward(x: Tensor) -> Tensor:
-            loc, scale = OutputMoments(layer, weight, bias, found)(x)
-            return torch.addcmul(loc, scale, torch.randn_like(scale))
+            return add_noise(*OutputMoments(layer, weight, bias, found)(x), self.kernels)
 
         return forward
 

@@ -13,7 +13,9 @@ from pyro.nn import PyroModule, PyroParam
 from torch import Tensor
 
 import bayesfuse.inference.kl  # noqa: F401  # registers the closed forms
-from bayesfuse.inference.fused_laplace import SMALLEST, FusedLaplace, Kernels
+from bayesfuse.inference.fused import SMALLEST
+from bayesfuse.inference.fused_laplace import FusedLaplace, Kernels
+from bayesfuse.inference.fused_tied import FusedTiedLaplace, TiedKernels
 from bayesfuse.inference.low_rank import LowRankNormal
 
 _POSITIVE = constraints.softplus_positive
@@ -64,10 +66,15 @@ class LaplaceSiteGuide(ElementwiseSiteGuide):
     kernels: Kernels | None = None
     prior_scale: Tensor | None = None
 
+    @property
+    def fusible(self) -> bool:
+        """Whether kernels gain anything."""
+        return int(self.loc.numel()) >= SMALLEST
+
     def distribution(self) -> dist.TorchDistribution:
         """Return the Laplace distribution of the site."""
         loc = self.loc
-        if self.kernels is not None and loc.numel() >= SMALLEST:
+        if self.kernels is not None and self.fusible:
             free = self._parameters["scale_unconstrained"]
             return FusedLaplace(loc, free, self.prior_scale, self.kernels)
         return dist.Laplace(loc, self.scale).to_event(loc.dim())
@@ -83,7 +90,14 @@ class TiedLaplaceSiteGuide(SiteGuide):
 
     Reference: Swiatkowski et al. 2020 (arXiv:2002.02655), section 3, for normals: the scales of
     trained mean-field guides are of low rank, and tying them lowers the variance of gradients.
+
+    Attributes:
+        kernels: What takes its KL, at rank 1 (`bayesfuse.inference.fused_tied`); torch if None.
+        prior_scale: Scale of the Laplace prior to which these take the KL; None for another prior.
     """
+
+    kernels: TiedKernels | None = None
+    prior_scale: Tensor | None = None
 
     def __init__(self, name: str, loc: Tensor, scale: float, rank: int) -> None:
         super().__init__(name, loc)
@@ -110,9 +124,19 @@ class TiedLaplaceSiteGuide(SiteGuide):
         scale: Tensor = (self.rows @ self.columns.T).reshape(loc.shape)
         return scale
 
+    @property
+    def fusible(self) -> bool:
+        """Whether kernels gain anything, and there are any."""
+        large = self.tied and int(self.loc.numel()) >= SMALLEST
+        # a compiler makes a kernel of its own for a single row or column
+        return large and self.rows.shape[1] == 1 and 1 < len(self.rows) < self.loc.numel()
+
     def distribution(self) -> dist.TorchDistribution:
         """Return the Laplace distribution of the site."""
         loc = self.loc
+        if self.kernels is not None and self.prior_scale is not None and self.fusible:
+            rows, columns = self.rows[:, 0], self.columns[:, 0]
+            return FusedTiedLaplace(loc, rows, columns, self.prior_scale, self.kernels)
         return dist.Laplace(loc, self.scale).to_event(loc.dim())
 
 

@@ -163,9 +163,11 @@ class TrainingRun:
         self.history: list[Epoch] = []
         self.best_nll, self.best_epoch = math.inf, -1
         self.best_state: list[dict[str, Tensor]] | None = None
-        self.kernels, self.notes = choose_kernels(
-            self.settings.compile, self.guide, self.total_steps * self.settings.num_particles
-        )
+        draws = self.total_steps * self.settings.num_particles
+        chosen = choose_kernels(self.settings.compile, self.guide, draws, self.settings.noise)
+        self.kernels, self.notes = chosen.guide, chosen.notes
+        if self.objective is not None:
+            self.noise.kernels = chosen.noise
         self.order = np.random.default_rng(self.settings.seed)
         self.masks = torch.Generator().manual_seed(self.settings.seed)
 

@@ -9,12 +9,14 @@ import pytest
 import torch
 from pyro import poutine
 
-from bayesfuse.inference import compiling, fused_laplace
-from bayesfuse.inference.compiling import WORTH_IT, choose_kernels
+from bayesfuse.inference import fused_laplace, fused_noise, fused_tied
+from bayesfuse.inference.compiling import WORTH_IT, Chosen, choose_kernels
 from bayesfuse.inference.elbo import ELBOS, MultiLabelModel, Objective
 from bayesfuse.inference.fused_laplace import EAGER, FusedLaplace
+from bayesfuse.inference.fused_tied import FusedTiedLaplace
 from bayesfuse.inference.guides import make_guide
 from bayesfuse.inference.lifting import lift
+from bayesfuse.inference.output_noise import OutputNoise
 from bayesfuse.inference.priors import Prior
 
 LARGE = torch.nn.Linear(120, 80)
@@ -23,7 +25,8 @@ LARGE = torch.nn.Linear(120, 80)
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing be compiled: what matters here is whether it would be."""
-    monkeypatch.setattr(compiling, "compiled", lambda _: EAGER)
+    for place in (fused_laplace, fused_noise, fused_tied):
+        monkeypatch.setattr(place, "compiled", lambda _, place=place: place.EAGER)
 
 
 def guide_of(module: torch.nn.Module, family: str = "laplace") -> Any:
@@ -34,24 +37,38 @@ def guide_of(module: torch.nn.Module, family: str = "laplace") -> Any:
 def test_where_it_pays() -> None:
     guide = guide_of(LARGE)
     enough = -(-WORTH_IT // 9600)
-    assert choose_kernels("auto", guide, enough) == (EAGER, ())
-    assert choose_kernels("auto", guide, enough - 1) == (None, ())
-    assert choose_kernels("on", guide, 1) == (EAGER, ())
-    assert choose_kernels("off", guide, 10**9) == (None, ())
+    assert choose_kernels("auto", guide, enough) == Chosen(EAGER)
+    assert choose_kernels("auto", guide, enough - 1) == Chosen()
+    assert choose_kernels("on", guide, 1) == Chosen(EAGER)
+    assert choose_kernels("off", guide, 10**9) == Chosen()
     for other in (None, guide_of(LARGE, "normal"), guide_of(torch.nn.Linear(9, 9))):
-        assert choose_kernels("on", other, 10**9) == (None, ())
+        assert choose_kernels("on", other, 10**9) == Chosen()
 
 
 def test_without_a_compiler_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: str) -> None:
         raise RuntimeError("InvalidCxxCompiler: none found")
 
-    monkeypatch.setattr(compiling, "compiled", refuse)
-    kernels, (told,) = choose_kernels("on", guide_of(LARGE), 1)
-    assert kernels is None
+    monkeypatch.setattr(fused_laplace, "compiled", refuse)
+    found = choose_kernels("on", guide_of(LARGE), 1)
+    (told,) = found.notes
+    assert found == Chosen(notes=(told,))
     assert "InvalidCxxCompiler: none found" in told
     assert "--compile off" in told
     assert "\n" not in told
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_each_guide_has_its_own_kernels_and_local_noise_too() -> None:
+    tied = guide_of(LARGE, "laplace-tied")
+    assert choose_kernels("on", tied, 1) == Chosen(fused_tied.EAGER)
+    assert choose_kernels("on", tied, 1, "flipout") == Chosen(fused_tied.EAGER)
+    assert choose_kernels("on", tied, 1, "local") == Chosen(fused_tied.EAGER, fused_noise.EAGER)
+    assert choose_kernels("off", tied, 10**9, "local") == Chosen()
+    several = make_guide(lift(LARGE, parts=["*"]), "laplace-tied", rank=2)
+    assert choose_kernels("on", several, 10**9) == Chosen()
+    one_unit = guide_of(torch.nn.Linear(10_000, 1), "laplace-tied")
+    assert choose_kernels("on", one_unit, 10**9) == Chosen()
 
 
 class Net(torch.nn.Module):
@@ -104,6 +121,30 @@ def test_the_loss_is_that_of_the_same_draws_by_torch(elbo: str, prior: str) -> N
         torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("prior", ["laplace", "normal", "learned"])
+def test_the_loss_of_tied_scales_is_that_of_the_same_noise_by_torch(prior: str) -> None:
+    torch.manual_seed(0)
+    family, scale = ("laplace", "learned") if prior == "learned" else (prior, 0.3)
+    lifted = lift(Net(), Prior(family, scale), parts=["fusion"])
+    lifted.double()
+    guide = make_guide(lifted, "laplace-tied", init_scale=0.1)
+    made = Objective(MultiLabelModel(lifted, 50), guide)
+    batch = ({"x": torch.randn(6, 120).double()}, torch.ones(6, 1, dtype=torch.bool))
+    labels = (torch.rand(6, 3) < 0.5).double()
+    noise = OutputNoise("local", lifted, guide)
+    found = []
+    for kernels in (fused_tied.EAGER, None):
+        torch.manual_seed(1)
+        guide.zero_grad()
+        with noise.applied(*batch), guide.drawn_by(kernels, lifted):
+            fused = isinstance(guide.site_guides[0].distribution(), FusedTiedLaplace)
+            assert fused == (kernels is not None and prior == "laplace")
+            loss = made.loss(*batch, labels, beta=0.4)
+        loss.backward()
+        found.append([loss.detach(), *(p.grad.clone() for p in guide.parameters())])
+    torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-12)
+
+
 def test_outside_the_block_torch_draws() -> None:
     lifted = lift(LARGE, parts=["*"])
     guide = make_guide(lifted)
@@ -122,9 +163,7 @@ def test_training_with_fused_draws_learns(
 ) -> None:
     from tests.inference.test_svi import fit
 
-    monkeypatch.setattr(compiling, "compiled", lambda _: EAGER)
-    for place in (fused_laplace, compiling):
-        monkeypatch.setattr(place, "SMALLEST", 1)
+    monkeypatch.setattr(fused_laplace, "compiled", lambda _: EAGER)
     monkeypatch.setattr("bayesfuse.inference.site_guides.SMALLEST", 1)
     nlls = {}
     for compile_ in ("on", "off"):
