@@ -138,7 +138,7 @@ _ONLY_WITH: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         (
             *("parts", "prior", "prior_scale", "guide", "rank", "init_loc", "init_scale"),
             *("temperature", "num_particles", "noise", "l1", "l2", "draws", "val_draws"),
-            *("learning_rate", "clip", "compile"),
+            *("learning_rate", "scale_learning_rate", "clip", "compile"),
         ),
     ),
     ("elbo", ("annealed",), ("annealing", "beta_start", "annealing_epochs", "annealing_cycles")),

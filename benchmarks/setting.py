@@ -42,9 +42,9 @@ def linked(features: FeatureTable) -> LinkedFeatures:
 
 
 def make_model(
-    elbo: str, hidden: int, compile_draws: str = "off", graph: str = "none"
+    elbo: str, hidden: int, compile_draws: str = "off", graph: str = "none", **settings: str
 ) -> tuple[BayesianModel, ModelConfig]:
-    """Return a model with the default settings; `elbo="none"` is the deterministic twin."""
+    """Return a model with default settings but these; `elbo="none"` is the deterministic twin."""
     config = ModelConfig(
         elbo=elbo,
         hidden=hidden,
@@ -52,6 +52,7 @@ def make_model(
         compile=compile_draws,
         graph=graph,
         graph_features=("text", "image"),
+        **settings,
     )
     model = build_model(WIDTHS, NUM_LABELS, NUM_ITEMS, config)
     batches = make_batches(256)
@@ -71,8 +72,9 @@ class StepBench:
         batch_size: int,
         compile_draws: str = "off",
         graph: str = "none",
+        **settings: str,
     ) -> None:
-        model, config = make_model(elbo, hidden, compile_draws, graph)
+        model, config = make_model(elbo, hidden, compile_draws, graph, **settings)
         settings = dataclasses.replace(
             svi_settings(config, torch.device("cpu")), batch_size=batch_size
         )

@@ -160,6 +160,9 @@ class NetworkConfig(Config):
     learning_rate: float = Field(
         0.002, gt=0, description="Of the random weights' guide (clipped Adam)."
     )
+    scale_learning_rate: float | None = Field(
+        None, gt=0, description="Of the guide's scales; the learning rate if none."
+    )
     classifier_learning_rate: float = Field(0.002, gt=0, description="Of the classifier (AdamW).")
     learning_rate_decay: Annotated[str, one_of("learning-rate decay", DECAYS)] = Field(
         "cosine", description="Learning rates after the warm-up: constant or cosine."

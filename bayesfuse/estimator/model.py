@@ -287,6 +287,7 @@ _SAME = (
     "epochs",
     "batch_size",
     "learning_rate",
+    "scale_learning_rate",
     "classifier_learning_rate",
     "learning_rate_decay",
     "warmup_epochs",

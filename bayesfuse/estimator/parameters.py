@@ -57,6 +57,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         epochs: int = 40,
         batch_size: int = 128,
         learning_rate: float = 0.002,
+        scale_learning_rate: float | None = None,
         classifier_learning_rate: float = 0.002,
         learning_rate_decay: str = "cosine",
         warmup_epochs: float = 0.0,
@@ -141,6 +142,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.scale_learning_rate = scale_learning_rate
         self.classifier_learning_rate = classifier_learning_rate
         self.learning_rate_decay = learning_rate_decay
         self.warmup_epochs = warmup_epochs

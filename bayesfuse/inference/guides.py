@@ -100,6 +100,15 @@ class Guide(LocalParamsModule):
             for guide in sites:
                 guide.kernels = guide.prior_scale = None
 
+    def scale_parameters(self) -> list[nn.Parameter]:
+        """Return the unconstrained parameters that are no locations."""
+        return [
+            parameter
+            for guide in self.site_guides
+            for name, parameter in guide._parameters.items()
+            if name != "loc_unconstrained"
+        ]
+
     def locations(self) -> dict[str, Tensor]:
         """Return the location of every site by name, with gradients."""
         return {guide.site_name: guide.loc for guide in self.site_guides}

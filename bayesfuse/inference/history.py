@@ -20,6 +20,7 @@ class SVISettings:
     epochs: int = 50
     batch_size: int = 128
     learning_rate: float = 1e-3
+    scale_learning_rate: float | None = None
     classifier_learning_rate: float = 1e-3
     learning_rate_decay: str = "cosine"
     warmup_epochs: float = 1.0

@@ -29,6 +29,8 @@ class TwoOptimisers:
         variational: Parameters of the guide and learned prior scales; may be empty.
         deterministic: Every other parameter that is trained.
         learning_rate: Of the variational parameters.
+        scales: Those of them that have a learning rate of their own.
+        scale_learning_rate: That one; None if they have none.
         classifier_learning_rate: Of the deterministic ones.
         weight_decay: AdamW's, of the deterministic ones.
         clip: Gradients of the variational parameters are clipped to [−clip, clip].
@@ -49,6 +51,8 @@ class TwoOptimisers:
         deterministic: Sequence[nn.Parameter],
         *,
         learning_rate: float,
+        scales: Sequence[nn.Parameter] = (),
+        scale_learning_rate: float | None = None,
         classifier_learning_rate: float,
         weight_decay: float,
         clip: float,
@@ -63,8 +67,14 @@ class TwoOptimisers:
         self._clip = clip
         self._optimisers: list[torch.optim.Optimizer] = []
         if variational:
+            apart = set() if scale_learning_rate is None else {id(scale) for scale in scales}
+            parts: list[dict[str, Any]] = [
+                {"params": [p for p in variational if id(p) not in apart]},
+                {"params": [p for p in variational if id(p) in apart], "lr": scale_learning_rate},
+            ]
+            parts = [part for part in parts if part["params"]]
             self._optimisers.append(
-                torch.optim.Adam(variational, lr=learning_rate, fused=_can_fuse(variational))
+                torch.optim.Adam(parts, lr=learning_rate, fused=_can_fuse(variational))
             )
         free: list[dict[str, Any]] = [dict(group) for group in groups]
         if deterministic:

@@ -132,8 +132,7 @@ class TrainingRun:
         self.lifted, self.guide, self.front = svi.lifted, svi.guide, svi.front
         self.weights = svi.weights
         self.objective: Objective | None = None
-        variational: list[nn.Parameter] = []
-        deterministic = list(self.network.parameters())
+        variational, deterministic = list[nn.Parameter](), list(self.network.parameters())
         if self.lifted is not None and self.guide is not None:
             model = MultiLabelModel(self.lifted, len(train), self.weights)
             settings = self.settings
@@ -151,6 +150,8 @@ class TrainingRun:
             variational,
             deterministic,
             learning_rate=self.settings.learning_rate,
+            scales=[] if self.guide is None else self.guide.scale_parameters(),
+            scale_learning_rate=self.settings.scale_learning_rate,
             classifier_learning_rate=self.settings.classifier_learning_rate,
             weight_decay=self.settings.weight_decay,
             clip=self.settings.clip,
@@ -159,8 +160,7 @@ class TrainingRun:
             warmup_steps=round(self.settings.warmup_epochs * self.steps_an_epoch),
             decay=self.settings.learning_rate_decay,
         )
-        self.step = 0
-        self.history: list[Epoch] = []
+        self.step, self.history = 0, list[Epoch]()
         self.best_nll, self.best_epoch = math.inf, -1
         self.best_state: list[dict[str, Tensor]] | None = None
         draws = self.total_steps * self.settings.num_particles

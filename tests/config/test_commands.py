@@ -87,6 +87,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(["hidden", "classifier_hidden", "pieces", "epochs"], counts),
     **dict.fromkeys(["batch_size", "draws", "val_draws", "patience", "num_particles"], counts),
     **dict.fromkeys(["dropout", "modality_dropout", "validation_fraction"], fractions),
+    "scale_learning_rate": st.none() | positive,
     **dict.fromkeys(["learning_rate", "clip", "temperature", "classifier_learning_rate"], positive),
     **dict.fromkeys(["beta_start", "l1", "l2", "weight_decay"], st.floats(0, 100)),
     **dict.fromkeys(["annealing_epochs", "warmup_epochs"], st.floats(0, 100)),

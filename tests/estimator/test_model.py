@@ -153,6 +153,7 @@ def test_svi_settings_take_every_setting_over():
         "epochs": 3,
         "batch_size": 7,
         "learning_rate": 0.5,
+        "scale_learning_rate": 0.125,
         "classifier_learning_rate": 0.25,
         "learning_rate_decay": "constant",
         "warmup_epochs": 2.5,

@@ -176,3 +176,19 @@ def test_mistakes_say_what_to_do() -> None:
         make_guide(lifted, init_scale={"1.*": 0.1})
     with pytest.raises(ConfigError, match=r"rank is 0; expected at least 1"):
         make_guide(lifted, "lowrank", rank=0)
+
+
+@pytest.mark.parametrize("family", GUIDES)
+@pytest.mark.parametrize("prior", ["laplace", "horseshoe"])
+def test_parameters_are_locations_and_scales(family: str, prior: str) -> None:
+    lifted = lift(torch.nn.Linear(4, 3), Prior(prior, 0.1), ["weight", "bias"])
+    guide = make_guide(lifted, family)
+    scales = guide.scale_parameters()
+    rest = [p for p in guide.parameters() if not any(p is one for one in scales)]
+    assert len(rest) == len(guide.site_guides)
+    assert len(rest) + len(scales) == len(list(guide.parameters()))
+    before = guide.locations()
+    with torch.no_grad():
+        for parameter in scales:
+            parameter.add_(0.5)
+    torch.testing.assert_close(guide.locations(), before)

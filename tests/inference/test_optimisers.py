@@ -56,6 +56,19 @@ def test_the_variational_step_is_that_of_pyros_clipped_adam() -> None:
         assert not torch.allclose(a, c, rtol=0, atol=1e-3)
 
 
+def test_scales_may_have_a_learning_rate_of_their_own() -> None:
+    ours, same, slow = (parameters(5, 3) for _ in range(3))
+    made = TwoOptimisers(ours, [], **OPTIONS, scales=ours[1:], scale_learning_rate=0.01)
+    run(made, ours)
+    run(TwoOptimisers(same, [], **OPTIONS), same)
+    run(TwoOptimisers(slow, [], **OPTIONS | {"learning_rate": 0.01}), slow)
+    torch.testing.assert_close(ours, [same[0], slow[1]])
+    assert not torch.allclose(same[1], slow[1])
+    none = parameters(5, 3)
+    run(TwoOptimisers(none, [], **OPTIONS, scales=none[1:]), none)
+    torch.testing.assert_close(none, same)
+
+
 def test_the_classifiers_step_is_adamw_and_not_clipped() -> None:
     ours, theirs = parameters(4), parameters(4)
     run(TwoOptimisers([], ours, **OPTIONS | {"clip": 1e-3}), ours)
