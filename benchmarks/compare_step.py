@@ -1,7 +1,7 @@
 """A Bayesian training step beside its deterministic twin's, interleaved, and the peak memory.
 
     python benchmarks/compare_step.py [--rounds 21]
-    python benchmarks/compare_step.py --noise
+    python benchmarks/compare_step.py --noise [--cpu-time]
 
 The second compares guides and where the noise enters (`fit --noise`), at 1,024 units. All take
 turns, so that a machine whose speed drifts drifts for all; medians and the median of the paired
@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -55,30 +56,34 @@ def measure(hidden: int, batch_size: int, rounds: int, graph: str = "none") -> N
     print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def measure_noises(hidden: int, batch_size: int, rounds: int) -> None:
+def measure_noises(
+    hidden: int, batch_size: int, rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> None:
     """Print a row a guide and noise: seconds a step, and the ratio to the twin's."""
     benches = {}
     for name, settings in NOISES.items():
         rest = {key: value for key, value in settings.items() if key != "elbo"}
         elbo = settings.get("elbo", "annealed")
         benches[name] = StepBench(elbo, hidden, batch_size, "on", **rest)
-    times, ratios = take_turns(benches, rounds)
+    times, ratios = take_turns(benches, rounds, clock)
     print("| guide, noise | a step | times the twin's |\n| --- | --- | --- |")
     for name, seconds in times.items():
         print(f"| {name} | {1000 * statistics.median(seconds):.1f} ms | {ratios[name]:.2f} |")
 
 
 def take_turns(
-    benches: dict[str, StepBench], rounds: int
+    benches: dict[str, StepBench],
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
     """Return the seconds of each step, and the medians of their ratios to the twin's."""
     times: dict[str, list[float]] = {name: [] for name in benches}
     for number in range(rounds + 3):
         for name, bench in benches.items():
-            started = time.perf_counter()
+            started = clock()
             bench.step()
             if number >= 3:  # the first ones warm up
-                times[name].append(time.perf_counter() - started)
+                times[name].append(clock() - started)
     ratios = {
         name: statistics.median(b / t for b, t in zip(times[name], times["twin"], strict=True))
         for name in benches
@@ -98,6 +103,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--noise", action="store_true", help="compare guides and noises instead")
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="with --noise, on a machine that is busy: count the processor's time, of all threads",
+    )
     parser.add_argument("--memory-of", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.memory_of:
@@ -112,7 +122,8 @@ def main() -> None:
         return
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, text 384 + image 1280")
     if arguments.noise:
-        measure_noises(1024, 512, arguments.rounds)
+        clock = time.process_time if arguments.cpu_time else time.perf_counter
+        measure_noises(1024, 512, arguments.rounds, clock)
         return
     header = ["hidden", "batch", *WAYS, *(f"{name} / twin" for name in list(WAYS)[1:])]
     header += [f"peak of {name}" for name in WAYS]
