@@ -215,8 +215,8 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         numbers = numbers_of(self, table, self.draws if draws is None else draws, seed, kind)
         predictive = self._predictive(self.seed if seed is None else seed, prior, kind)
         change = self.recalibration_ if recalibrated and not prior else None
-        for chunk in chunks_of(predictive, table, self.device, numbers, memory_budget):
-            yield chunk if change is None else change(chunk)
+        chunks = chunks_of(predictive, table, self.device, numbers, memory_budget)
+        yield from chunks if change is None else map(change, chunks)
 
     def uncertainty(self, X: Any, draws: Draws = None, seed: int | None = None) -> Predictive:
         """Return mean, spread, quantiles and total, aleatoric and epistemic uncertainty (nats)."""

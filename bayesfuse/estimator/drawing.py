@@ -164,9 +164,11 @@ def chunks_of(
     rows = np.arange(-(-left // LANES) * LANES) % left
     batches = Batches(table.take(rows), None, choose_device(device))
     for chunk in predictive.chunks(batches, draws, memory_budget):
+        count = chunk.shape[1]
         if left > 0:
             yield chunk[:, :left]
-        left -= chunk.shape[1]
+        left -= count
+        del chunk  # or it would stay while the next one is made
 
 
 def marginal_obstacle(classifier: FusionClassifier, table: FeatureTable) -> str | None:

@@ -68,6 +68,7 @@ def iter_predictions(
             stop = start + found.mean.shape[0]
             yield _table(found, ids[start:stop], names, rule)
             start = stop
+        del chunk  # or it would stay while the next one is made
 
 
 def _table(

@@ -129,6 +129,7 @@ class PosteriorPredictive:
             for label, rates in base_rates.items():
                 found[:, :, label] = rates[:, None]
             yield found
+            del found  # or it would stay while the next one is made
 
     def relation_attention(
         self, batches: Batches, draws: int, memory_budget: int = DEFAULT_MEMORY_BUDGET

@@ -6,7 +6,9 @@ import errno
 import itertools
 import json
 import os
+import weakref
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from bayesfuse import FusionClassifier
 from bayesfuse.errors import StorageError, UserError
 from bayesfuse.estimator import predictions
 from bayesfuse.estimator.predictions import SCHEMA, iter_predictions, write_predictions
+from bayesfuse.inference.predictive import PosteriorPredictive
 
 NUM_ITEMS, NAMES = 50, ("Drama", "Noir", "Never")
 IDS = np.array([f"tt{number:03d}" for number in range(NUM_ITEMS)])
@@ -193,3 +196,24 @@ def test_a_folder_that_is_a_file(fitted, tmp_path):
     (tmp_path / "file").write_text("precious")
     with pytest.raises(UserError, match="Cannot write"):
         write_predictions(never_asked(), tmp_path / "file" / "P.parquet", {})
+
+
+def test_a_chunk_of_draws_is_gone_before_the_next_one_is_made(fitted, monkeypatch):
+    chunks: list[weakref.ref[np.ndarray]] = []
+    alive: list[int] = []
+    make, summarise = PosteriorPredictive._logits_of_draws, predictions.summarise
+
+    def looks(self, *args):
+        alive.append(sum(chunk() is not None for chunk in chunks))
+        return make(self, *args)
+
+    def told(part):
+        chunks.append(weakref.ref(part.base))
+        return summarise(part)
+
+    monkeypatch.setattr(PosteriorPredictive, "_logits_of_draws", looks)
+    monkeypatch.setattr(predictions, "summarise", told)
+    monkeypatch.setattr(fitted, "iter_proba", partial(fitted.iter_proba, memory_budget=2000))
+    assert len(frame(iter_predictions(fitted, X, IDS))) == NUM_ITEMS * len(NAMES)
+    assert alive == [0] * len(chunks)
+    assert len(chunks) > 2
