@@ -185,11 +185,13 @@ class FusionNetwork(nn.Module):
         else:
             columns = [column for column, n in enumerate(standardised) if n in self.entering]
             entering = {name: standardised[name] for name in self.entering}
-            fused = self.fusion(entering, observed[:, columns], presence)
-            if auxiliary is not None:
-                read = self.fusion.activate(entering, observed[:, columns], presence)
-                parts = (self.fusion, observed[:, columns], *read, fused)
-                auxiliary.fill(self.auxiliary, self._fixed, *parts)
+            read = (entering, observed[:, columns], presence)
+            if auxiliary is None or not len(self.auxiliary):
+                fused = self.fusion(*read)
+            else:  # its own steps, so that the layers of modalities are run once
+                parts = self.fusion.activate(*read)
+                fused = self.fusion.fuse(*parts)
+                auxiliary.fill(self.auxiliary, self._fixed, self.fusion, read[1], *parts, fused)
         logits: Tensor = self.classifier(fused)
         return self._fixed(logits)
 

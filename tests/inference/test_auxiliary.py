@@ -73,18 +73,20 @@ def test_their_gradient_reaches_the_posterior_of_the_fusion(make_fused, make_bat
             assert parameter.grad.abs().max() > 1e-4, name
 
 
-@pytest.mark.parametrize("lifted", [False, True])
-def test_training_lowers_them(make_fused, make_batches, lifted: bool) -> None:
+@pytest.mark.parametrize("noise", [None, "weights", "local", "flipout"])
+def test_training_lowers_them(make_fused, make_batches, noise: str | None) -> None:
     """And the control: without them they stay where they are, or nearly."""
+    lifted = noise is not None
     after = {}
     for weight in (0.0, 2.0):
         fused = make_fused(auxiliary=AuxiliarySettings(refiner=2.0), init_scale=0.01)
         settings = SVISettings(
             elbo="meanfield" if lifted else "none",
-            epochs=30,
+            noise=noise or "weights",
+            epochs=20,
             batch_size=20,
-            learning_rate=0.02,
-            classifier_learning_rate=0.02,
+            learning_rate=0.03,
+            classifier_learning_rate=0.03,
             warmup_epochs=0.0,
         )
         fused.network.auxiliary["refiner"].weights = dict.fromkeys(("text", "image"), weight)

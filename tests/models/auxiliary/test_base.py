@@ -46,6 +46,14 @@ def test_logits_are_the_same_whether_terms_are_asked_for_or_not() -> None:
     assert torch.equal(network(inputs, torch.rand(ITEMS, 3) < 0.8), logits)
 
 
+def test_layers_of_modalities_are_run_once() -> None:
+    network = FusionNetwork(WIDTHS, LABELS, hidden=8, auxiliary=EVERY).eval()
+    runs: list[int] = []
+    network.fusion.get_submodule("text").register_forward_hook(lambda *_: runs.append(1))
+    ask(network, torch.ones(ITEMS, LABELS))
+    assert len(runs) == 1
+
+
 def test_without_labels_those_that_read_none_are_left() -> None:
     network = FusionNetwork(WIDTHS, LABELS, fusion="centralnet", hidden=8, auxiliary=EVERY)
     _, asked = ask(network, None)
