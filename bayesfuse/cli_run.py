@@ -30,6 +30,15 @@ FORMS = ("html", "md")
 _TERMINAL = Path("-")
 
 
+RobustnessOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Scores of items moved to where the loss rises most, and at random: how far, in "
+        "lengths of their features, such as 0.05,0.1,0.2."
+    ),
+]
+
+
 @options_of(PredictConfig)
 def predict(
     run: RunArgument,
@@ -109,13 +118,7 @@ def evaluate(
             "shuffled, noise, or another catalogue; may come several times."
         ),
     ] = None,
-    robustness: Annotated[
-        str | None,
-        typer.Option(
-            help="Scores of items moved to where the loss rises most, and at random: how far, in "
-            "lengths of their features, such as 0.05,0.1,0.2."
-        ),
-    ] = None,
+    robustness: RobustnessOption = None,
     as_json: JsonOption = False,
     flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
 ) -> None:
@@ -217,6 +220,7 @@ def report(
             help="JSON file that `bayesfuse compare -o` made of the same items, to be shown, too."
         ),
     ] = None,
+    robustness: RobustnessOption = None,
     items: Annotated[
         int | None,
         typer.Option(
@@ -247,7 +251,8 @@ def report(
     for path in further if out is not None else ():
         refuse_to_overwrite(path)
     draws, seed = draws_and_seed(opened, options)
-    found = collect(run, opened, split, draws, seed, options.decision, items, compare)
+    lengths = () if robustness is None else _lengths(robustness)
+    found = collect(run, opened, split, draws, seed, options.decision, items, compare, lengths)
     found = replace(found, report_command=typed_command())
     if to_terminal:
         typer.echo(render_markdown(found), nl=False)

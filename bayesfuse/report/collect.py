@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from bayesfuse.config.command_line import fit_command
 from bayesfuse.data.demo import make_demo
 from bayesfuse.estimator.catalogs import DEMO
+from bayesfuse.estimator.robustness import Robustness, robustness
 from bayesfuse.estimator.rules import rule_of
 from bayesfuse.estimator.run_folder import read_environment
 from bayesfuse.estimator.training_warnings import training_warnings
@@ -36,6 +38,7 @@ def collect(
     decision: str | None = None,
     num_items: int | None = None,
     compare: Path | None = None,
+    lengths: Sequence[float] = (),
 ) -> ReportData:
     """Evaluate a run on its rows and gather everything that a report shows.
 
@@ -48,12 +51,15 @@ def collect(
         decision: See `bayesfuse.estimator.rules.rule_of`.
         num_items: How many of the most uncertain items the table has; all if None.
         compare: What `bayesfuse compare` wrote of the same items, to be shown, too.
+        lengths: How far items are to be moved (see `bayesfuse.estimator.robustness`); if none are
+            given, half, once and twice as far as in the adversarial training of the run, if any.
 
     Returns:
         The report's data; the most uncertain items first, the commonest labels first.
 
     Raises:
-        ConfigError: If the comparison cannot be read, or is of other items.
+        ConfigError: If the comparison cannot be read, or is of other items; if items of the run
+            cannot be moved.
     """
     classifier, catalog, rows = run.classifier, run.catalog, run.rows
     labels = known_labels(classifier, catalog)[rows]
@@ -69,6 +75,7 @@ def collect(
     # a label that is never tagged has no threshold that could be reached
     cuts = 0.5 if rule.thresholds is None else np.minimum(rule.thresholds, 1.0)
     statistics = collect_statistics(run, drawn, found, labels, cuts, seed=seed)
+    moved = _moved(run, lengths, draws, seed)
     pooled, environment = _pooled(scores), read_environment(path)
     notes = [*environment.get("warnings", []), *catalog.warnings, *training_warnings(classifier)]
     by_count = np.argsort(-labels.sum(axis=0), kind="stable")
@@ -97,8 +104,16 @@ def collect(
         surprises=shown.surprises,
         rankings=shown.rankings,
         num_unreadable=shown.num_unreadable,
-        statistics=replace(statistics, competitors=competitors),
+        statistics=replace(statistics, competitors=competitors, robustness=moved),
     )
+
+
+def _moved(run: Run, lengths: Sequence[float], draws: int, seed: int) -> Robustness | None:
+    """Return scores of items that are moved, where that is asked for or was trained for."""
+    trained = run.config.adversarial
+    if not lengths and trained > 0 and run.classifier.links_ is None:
+        lengths = (trained / 2, trained, 2 * trained)
+    return robustness(run, lengths, draws=draws, seed=seed) if lengths else None
 
 
 def _reproducing(path: Path, run: Run, source: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
-from bayesfuse.report import competitors, figures, risk
+from bayesfuse.report import competitors, figures, risk, robustness_section
 from bayesfuse.report.data import ReportData
 from bayesfuse.report.extras import missing_extra
 from bayesfuse.report.item_table import item_page, items_script
@@ -59,6 +59,7 @@ def render(data: ReportData, name: str = "report.html") -> str:
         pictures=pictures_of(data.statistics),
         score_names=competitors.SCORES,
         coverages=risk.COVERAGES,
+        moved=robustness_section.told(data.statistics.robustness),
     )
 
 

@@ -9,6 +9,7 @@ from bayesfuse.evaluation.resampling import Interval
 from bayesfuse.report.competitors import SCORES
 from bayesfuse.report.data import ReportData
 from bayesfuse.report.risk import COVERAGES
+from bayesfuse.report.robustness_section import HEADER, MEANING, robustness_rows
 from bayesfuse.report.strata import MissingRow, Stratum
 from bayesfuse.report.words import (
     format_interval,
@@ -50,7 +51,8 @@ def render_markdown(data: ReportData) -> str:
         )
     if notes:
         parts.append("\n".join(f"> - {escape(note)}" for note in notes))
-    for section in (_metrics, _competitors, _risk, _labels, _check, _strata, _items, _surprises):
+    scores = (_metrics, _competitors, _risk, _robustness, _labels, _check, _strata)
+    for section in (*scores, _items, _surprises):
         parts += section(data)
     return "\n\n".join([*parts, *_settings(data)]) + "\n"
 
@@ -191,6 +193,13 @@ def _risk(data: ReportData) -> list[str]:
         "95 % intervals over items.",
         table(header, rows),
     ]
+
+
+def _robustness(data: ReportData) -> list[str]:
+    found = data.statistics.robustness
+    return (
+        [] if found is None else ["## Robustness", MEANING, table(HEADER, robustness_rows(found))]
+    )
 
 
 def _labels(data: ReportData) -> list[str]:

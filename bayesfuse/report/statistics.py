@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bayesfuse.evaluation.checks import PredictiveCheck
 from bayesfuse.evaluation.resampling import Interval
 from bayesfuse.report.competitors import Competitors, competitor_sketches
 from bayesfuse.report.predictive import check_sketches
 from bayesfuse.report.risk import Risks, label_risk_sketch, risk_sketch
+from bayesfuse.report.robustness_section import robustness_sketch
 from bayesfuse.report.sketch import Sketch
 from bayesfuse.report.strata import MissingRow, Stratum, strata_sketches
 from bayesfuse.report.svg import Picture
+
+if TYPE_CHECKING:
+    from bayesfuse.estimator.robustness import Robustness
 
 MAX_PANELS = 40
 """Small risk-coverage curves: one a label."""
@@ -29,6 +34,7 @@ class Statistics:
         strata: All items, and those that lack something; empty where none does.
         missing: Scores where modalities are hidden; empty where that was not asked.
         competitors: What `bayesfuse compare` found on the same items.
+        robustness: Scores of items that are moved; None where that was not asked.
         notes: What was looked at of a part of the items only, one sentence each.
     """
 
@@ -38,6 +44,7 @@ class Statistics:
     strata: Sequence[Stratum] = ()
     missing: Sequence[MissingRow] = ()
     competitors: Competitors | None = None
+    robustness: Robustness | None = None
     notes: Sequence[str] = ()
 
 
@@ -51,6 +58,8 @@ def pictures_of(statistics: Statistics) -> dict[str, list[Picture]]:
     found: dict[str, list[Sketch]] = {}
     found["strata"] = strata_sketches(statistics.strata) if statistics.strata else []
     found["competitors"] = [] if competitors is None else competitor_sketches(competitors)
+    moved = statistics.robustness
+    found["robustness"] = [] if moved is None else [robustness_sketch(moved)]
     found["check"] = [] if statistics.check is None else check_sketches(statistics.check)
     found["risk"] = [] if risks is None else _risk_sketches(risks)
     labels = [] if risks is None else risks.labels[:MAX_PANELS]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from bayesfuse.report.data import ReportData
+if TYPE_CHECKING:
+    from bayesfuse.report.data import ReportData
+
 
 WORDS = {"ap": "AP", "auc": "AUC", "brier": "Brier score", "ece": "ECE", "f1": "F1", "nll": "NLL"}
 """How a word of a metric's name is written."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bayesfuse.estimator.robustness import MovedScores, Robustness
 from bayesfuse.evaluation.checks import predictive_check
 from bayesfuse.evaluation.resampling import Interval
 from bayesfuse.report import (
@@ -118,6 +119,13 @@ def statistics(names: Sequence[str], num_items: int = 300) -> Statistics:
         strata=collect_strata(mean, labels, shares, strata),
         missing=[MissingRow("text", 0.5, 0.4, 0.2, 0.02, 0.8, 0.05)],
         competitors=Competitors(rows, 0.95, 3, ["Both were fitted on Monday."]),
+        robustness=Robustness(
+            (
+                MovedScores(0.0, 0.2, 0.6, 0.2, 0.6),
+                MovedScores(0.1, 0.2345, 0.5, 0.21, 0.59),
+                MovedScores(0.2, 0.4, 0.35, 0.22, 0.58),
+            )
+        ),
         notes=["The predictive check is of 300 items, chosen at random."],
     )
 

@@ -229,3 +229,13 @@ def test_the_twin_has_no_epistemic_share(tmp_path):
     twin = fit_run(None, tmp_path / "run", FitConfig.parse({**SETTINGS, "elbo": "none"})).path
     opened = open_run(twin, None, CatalogConfig(), split="val", labelled=True)
     assert set(collect(twin, opened, "val", 1, SEED).epistemic_shares) == {0.0}
+
+
+def test_items_are_moved_where_that_is_asked_for_or_was_trained_for(path, run, data):
+    assert data.statistics.robustness is None
+    asked = collect(path, run, "val", 2, SEED, lengths=[0.2]).statistics.robustness
+    assert [row.length for row in asked.rows] == [0, 0.2]
+    trained = dataclasses.replace(run, config=run.config.model_copy(update={"adversarial": 0.1}))
+    found = collect(path, trained, "val", 2, SEED).statistics.robustness
+    assert [row.length for row in found.rows] == [0, 0.05, 0.1, 0.2]
+    assert found.rows[3] == asked.rows[1]

@@ -236,7 +236,7 @@ def test_a_further_page_holds_the_items_that_the_first_has_no_room_for(
 def test_every_statistical_section_is_there_and_can_be_left_out(
     page: Page, report_data: ReportData, small_report_data: ReportData
 ) -> None:
-    sections = {"competitors", "risk", "check", "strata"}
+    sections = {"competitors", "risk", "robustness", "check", "strata"}
     ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
     assert sections <= ids
     for words in (
@@ -245,6 +245,7 @@ def test_every_statistical_section_is_there_and_can_be_left_out(
         "Both were fitted on Monday.",
         "+0.010 to +0.030",
         "all decisions",
+        "drawn at random",
         "whole items",
         "without text",
         "If a modality were missing",

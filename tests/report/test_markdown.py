@@ -35,6 +35,7 @@ def test_every_section_is_there(text: str, report_data: ReportData) -> None:
         "Metrics",
         "Against what one would use in its place",
         "Risk and coverage",
+        "Robustness",
         "Labels",
         "Predictive checks",
         "Strata",
@@ -53,11 +54,13 @@ def test_tables_are_tables_and_hold_the_numbers(text: str, report_data: ReportDa
     tables = page.findall("table")
     statistics = report_data.statistics
     assert statistics.check is not None
+    assert statistics.robustness is not None
     odd = min(12, len(statistics.check.surprising()))
     assert [len(one.findall("tbody/tr")) for one in tables] == [
         len(report_data.metrics),
         *(2, 1),  # competitors, and their differences
         2 + len(report_data.labels),
+        len(statistics.robustness.rows),
         len(report_data.labels),
         len(statistics.check.families),
         *([odd] if odd else []),
@@ -71,6 +74,7 @@ def test_tables_are_tables_and_hold_the_numbers(text: str, report_data: ReportDa
         widths = {len(row.findall("*")) for row in one.iter("tr")}
         assert len(widths) == 1
     assert "0.520 | 0.500 to 0.540" in text
+    assert "| 0.234 |" in text
     assert "**+0.020 (+0.010 to +0.030)**" in text
 
 

@@ -13,7 +13,8 @@ def test_no_section_has_no_picture() -> None:
 def test_every_section_has_its_pictures(report_data: ReportData) -> None:
     found = pictures_of(report_data.statistics)
     counts = {name: len(pictures) for name, pictures in found.items()}
-    assert counts == {"strata": 4, "competitors": 3, "check": 4, "risk": 2, "risk_labels": 21}
+    expected = {"strata": 4, "competitors": 3, "check": 4, "risk": 2, "risk_labels": 21}
+    assert counts == {**expected, "robustness": 1}
     pictures = [picture for some in found.values() for picture in some]
     assert len({picture.name for picture in pictures}) == len(pictures)
     assert all(picture.alt and picture.caption for picture in pictures)
