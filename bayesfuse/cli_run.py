@@ -34,7 +34,7 @@ RobustnessOption = Annotated[
     str | None,
     typer.Option(
         help="Scores of items moved to where the loss rises most, and at random: how far, in "
-        "lengths of their features, such as 0.05,0.1,0.2."
+        "typical lengths of their features, such as 0.05,0.1,0.2."
     ),
 ]
 

@@ -177,7 +177,7 @@ class NetworkConfig(Config):
         0.0,
         ge=0,
         description="Learn of each item moved to where the loss rises most, too: how far, in "
-        "lengths of its standardised features, such as 0.1. 0: not at all.",
+        "typical lengths of such features, such as 0.1. 0: not at all.",
     )
     patience: int = Field(15, ge=1, description="Epochs without a better val NLL before stopping.")
     validation_fraction: float = Field(

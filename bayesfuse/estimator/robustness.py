@@ -33,7 +33,7 @@ class MovedScores:
     """Scores of items that were moved.
 
     Attributes:
-        length: How far, in lengths of an item's standardised features.
+        length: How far, in typical lengths of an item's standardised features.
         nll: NLL a label, moved to where the loss rises most.
         macro_ap: Macro AP, likewise.
         nll_at_random: NLL a label, moved as far in a direction that was drawn at random.
@@ -81,13 +81,13 @@ def robustness(
 ) -> Robustness:
     r"""Score a run on its labelled rows, as they are and moved.
 
-    .. math:: x^{\text{moved}}_i = x_i + \varepsilon \lVert x_i \rVert_2\, u_i, \qquad
+    .. math:: x^{\text{moved}}_i = x_i + \varepsilon r_i u_i, \qquad
         u_i = \frac{g_i}{\lVert g_i \rVert_2}, \qquad
         g_i = \nabla_{x_i} \tfrac1S \sum_s L(y_i, \theta^{(s)})
 
-    with the standardised features of all modalities of an item together, and up to `DRAWS`
-    posterior draws; at random, u is normal in place of g. It is the attack of a first step: one
-    of several could find worse.
+    with the standardised features of all modalities of an item together, the length r that items of
+    its modalities typically have in training, and up to `DRAWS` posterior draws; at random, u is
+    normal in place of g. It is the attack of a first step: one of several could find worse.
 
     Args:
         run: A run and a catalogue, rows labelled.
@@ -193,7 +193,7 @@ def move(
         classifier: Of whose network the standardising is.
         table: Features as its network takes them.
         moves: The directions.
-        length: How far, in lengths of an item's standardised features.
+        length: How far, in typical lengths of an item's standardised features.
     """
     standardise = classifier.model_.network.standardise
     device = next(standardise.buffers()).device
@@ -201,11 +201,12 @@ def move(
     inputs = {name: torch.from_numpy(x).to(device) for name, x in values.items()}
     seen = torch.from_numpy(observed).to(device)
     shift = {n: length * torch.from_numpy(u).to(device) for n, u in moves.items()}
-    moved = standardise(inputs, seen, shift)
+    here, there = standardise(inputs, seen), standardise(inputs, seen, shift)
     found = {}
-    for name, x in moved.items():
+    for name, x in inputs.items():
         gain, scale = standardise.gain.get_buffer(name), standardise.scale.get_buffer(name)
-        found[name] = (x / gain * scale + standardise.loc.get_buffer(name)).cpu().numpy()
+        # by how much, and not where to: a feature that hardly varies has no room for rounding
+        found[name] = (x + (there[name] - here[name]) / gain * scale).cpu().numpy()
     masks = {name: observed[:, column] for column, name in enumerate(table.names)}
     return FeatureTable.from_arrays(found, masks)
 

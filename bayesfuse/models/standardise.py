@@ -54,8 +54,9 @@ class Standardise(nn.Module):
             inputs: Modality to its features, each `items x features`.
             observed: Boolean, `items x modalities`.
             shift: How far items are moved from where they are, modality to :math:`s_{im}`,
-                `items x features`: what is returned is :math:`x_{im} + \lVert x_i \rVert s_{im}`
-                with the length of all modalities of the item together. None for not at all.
+                `items x features`: what is returned is :math:`x_{im} + r_i s_{im}` with the length
+                :math:`r_i^2 = \sum_m d_m g_m^2` that an item of these modalities typically has, of
+                :math:`d_m` features with the gain :math:`g_m`. None for not at all.
 
         Returns:
             Modality to its standardised features, each `items x features`, 0 where not observed.
@@ -70,8 +71,10 @@ class Standardise(nn.Module):
         }
         if shift is None:
             return found
-        length = torch.stack([x.detach().square().sum(1) for x in found.values()]).sum(0).sqrt()
-        moved = {name: found[name] + length[:, None] * by for name, by in shift.items()}
+        gains = torch.stack([self.gain.get_buffer(name) for name in self.widths]).flatten()
+        squares = gains.square() * gains.new_tensor(list(self.widths.values()))
+        length = (observed * squares).sum(1, keepdim=True).sqrt()
+        moved = {name: found[name] + length * by for name, by in shift.items()}
         seen = {name: observed[:, column, None] for column, name in enumerate(self.widths)}
         return found | {n: torch.where(seen[n], value, 0.0) for n, value in moved.items()}
 

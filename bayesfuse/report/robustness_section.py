@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 MEANING = (
     "Scores of the items as they are, and moved: to where their loss rises most (one step along "
     "its gradient), and as far in a direction that was drawn at random. How far is told in lengths "
-    "of an item's standardised features. A curve that falls much faster than the dashed one hangs "
-    "on a little that nobody would notice."
+    "that standardised features of an item typically have. A curve that falls much faster than the "
+    "dashed one hangs on a little that nobody would notice."
 )
 """What the section says before its table."""
 

@@ -43,7 +43,7 @@ def test_without_a_slope_nothing_is_moved() -> None:
 
 
 def test_a_network_is_moved_as_numpy_says(make_batches) -> None:
-    """x + ε ‖x‖ g / ‖g‖ of standardised features, against finite differences of the loss."""
+    """x + ε r g / ‖g‖ of standardised features, against finite differences of the loss."""
     torch.manual_seed(0)
     network = FusionNetwork(WIDTHS, 4, hidden=5, classifier="linear", dropout=0.0).double()
     network.standardise.set_statistics("text", torch.ones(3), 2 * torch.ones(3))
@@ -71,7 +71,7 @@ def test_a_network_is_moved_as_numpy_says(make_batches) -> None:
             moved = joined.copy()
             moved[i, k] += step
             gradient[i, k] = (at(moved) - at(joined)) / step
-    lengths = np.linalg.norm(joined, axis=1, keepdims=True)
+    lengths = (observed.numpy() * [3, 2]).sum(axis=1, keepdims=True) ** 0.5
     gradient /= np.linalg.norm(gradient, axis=1, keepdims=True)
     expected = at(joined + 0.3 * lengths * gradient)
     assert worse.item() == pytest.approx(expected, rel=1e-6)

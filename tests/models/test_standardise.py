@@ -92,16 +92,19 @@ def test_wrong_gain(gain):
         Standardise({"text": 2}).set_gain("text", gain)
 
 
-def test_items_are_moved_in_their_own_lengths():
+def test_items_are_moved_in_typical_lengths():
     standardise = Standardise({"text": 3, "image": 2}).double()
     standardise.set_statistics("text", torch.ones(3), 2 * torch.ones(3))
+    standardise.set_gain("text", 2.0)
+    standardise.set_gain("image", 0.5)
     inputs = {"text": torch.randn(4, 3).double(), "image": torch.randn(4, 2).double()}
     observed = torch.ones(4, 2, dtype=torch.bool)
     observed[1, 1] = False
     before = standardise(inputs, observed)
     shift = {"image": torch.randn(4, 2).double(), "text": torch.randn(4, 3).double()}
     after = standardise(inputs, observed, shift)
-    length = torch.cat(list(before.values()), dim=1).norm(dim=1, keepdim=True)
+    length = torch.tensor([[(3 * 4 + 2 * 0.25) ** 0.5]] * 4).double()
+    length[1] = (3 * 4) ** 0.5  # of what it has
     for name in inputs:
         expected = before[name] + length * shift[name]
         if name == "image":
