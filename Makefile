@@ -6,7 +6,7 @@
 #   make test-slow  the slow tests: long training runs, statistics, the documentation site
 #   make lint       ruff, mypy, import-linter; changes nothing
 #   make fix        let ruff mend what it can
-#   make bench      seconds a step, a draw and an item, and memory
+#   make bench      seconds a step, a draw and an item, memory, start-up, and how all of it grows
 #   make docs       build the documentation into site/, strictly
 #   make clean      remove what the targets above made, .venv included
 
@@ -72,6 +72,9 @@ bench: setup
 	$(BIN)/python benchmarks/compare_prediction.py
 	$(BIN)/python benchmarks/encoding_memory.py --items 1000 10000
 	$(BIN)/python benchmarks/prediction_memory.py
+	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/loading.py
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python -m pytest benchmarks --benchmark-only -q
 
 docs: setup
