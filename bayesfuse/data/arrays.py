@@ -6,6 +6,7 @@ not compressed. Such a member is a plain `.npy` file at some offset, so it can b
 
 from __future__ import annotations
 
+import mmap
 import struct
 import zipfile
 import zlib
@@ -114,6 +115,21 @@ def open_array(path: Path, member: str | None = None) -> AnyArray:
         if isinstance(error, FeatureError):
             raise
         raise FeatureError(_refused(path, error)) from error
+
+
+def release_pages(array: object) -> None:
+    """Let go of what was read of a read-only memory map; of any other array nothing changes.
+
+    The system may keep the pages and gives them back faster than the disk would, but they count as
+    memory of this process no longer. Where it does not know how, nothing happens.
+    """
+    if not isinstance(array, np.memmap) or array.mode != "r":  # others may hold changes
+        return
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def member_names(path: Path) -> tuple[str, ...]:

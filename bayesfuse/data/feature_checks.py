@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesfuse.data.arrays import StoredArray
+from bayesfuse.data.arrays import StoredArray, release_pages
 from bayesfuse.data.hdf5 import StoredDataset
 from bayesfuse.data.rows import chunks, is_mask
 from bayesfuse.data.sequences import Sequences, as_sequences
@@ -170,6 +170,8 @@ def _value_problems(
         if first < 0 and bad.any():
             first = part.start + int(bad.argmax())
         bad_rows += int(bad.sum())
+        del read  # it may be a view of the file
+        release_pages(values)
     if not bad_rows:
         return []
     hint = ""

@@ -34,6 +34,7 @@ from bayesfuse.errors import CatalogError
 AnyArray = NDArray[Any]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+_LOOKED_AT = 100  # cells whose ends tell whether a column names images
 
 
 @dataclass(frozen=True)
@@ -190,11 +191,16 @@ class ModalityReader:
 
     def _require_one_file(self, raw: RawColumn, folder: Path | None) -> None:
         """Find the mistake of a wrong folder; of single files that are missing, encoders tell."""
-        paths = [path for path in raw if isinstance(path, str)]
-        if len(paths) > 1 and not any(map(os.path.isfile, paths)):
+        first, count = "", 0
+        for path in (cell for _, cells in raw.stream() for cell in cells):
+            if isinstance(path, str):
+                if os.path.isfile(path):
+                    return
+                first, count = first or path, count + 1
+        if count > 1:
             self.findings.problem(
-                f"{raw.name}: not one of the {len(paths):,} image files is there (first: "
-                f"{paths[0]}). Paths are relative to {folder}; leave the cell empty where an item "
+                f"{raw.name}: not one of the {count:,} image files is there (first: "
+                f"{first}). Paths are relative to {folder}; leave the cell empty where an item "
                 "has none."
             )
 
@@ -205,8 +211,15 @@ class ModalityReader:
                     table.path, [f'{name}: kind is "text", but column "{column}" holds bytes.']
                 )
             return "bytes"
-        cells = [cell for cell in table.column(column) if not is_blank(cell)]
-        odd = next((cell for cell in cells if not isinstance(cell, str)), None)
+        cells = (cell for cell in table.cells(column) if not is_blank(cell))
+        first: list[str] = []
+        odd = None
+        for cell in cells:
+            if not isinstance(cell, str):
+                odd = cell
+                break
+            if len(first) < _LOOKED_AT:
+                first.append(cell)
         if odd is not None:
             raise CatalogError(
                 table.path,
@@ -218,6 +231,6 @@ class ModalityReader:
             )
         kind = spec.kind or (name if name in ("text", "image") else None)
         if kind is None:
-            looks = all(str(cell).lower().endswith(IMAGE_SUFFIXES) for cell in cells[:100])
-            kind = "image" if cells and looks else "text"
+            looks = all(cell.lower().endswith(IMAGE_SUFFIXES) for cell in first)
+            kind = "image" if first and looks else "text"
         return "path" if kind == "image" else "text"

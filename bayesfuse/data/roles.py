@@ -60,6 +60,9 @@ def read_ids(cells: Sequence[Cell], column: str, findings: Findings) -> NDArray[
             "number."
         )
     ids = [str(cell) for cell in cells]
+    found = np.array(ids, dtype=np.str_)
+    if len(np.unique(found)) == len(found):
+        return found
     repeated = [name for name, count in Counter(ids).items() if count > 1]
     repeated = [name for name in repeated if not is_blank(name) and name != "None"]
     if repeated:
@@ -74,7 +77,7 @@ def read_ids(cells: Sequence[Cell], column: str, findings: Findings) -> NDArray[
             f'id column "{column}": {len(repeated)} ids come more than once ({first_few(shown)}; '
             "rows are counted from 0). Keep one row an item."
         )
-    return np.array(ids, dtype=np.str_)
+    return found
 
 
 def read_split(cells: Sequence[Cell], column: str, findings: Findings) -> NDArray[np.str_]:

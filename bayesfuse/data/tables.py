@@ -32,6 +32,7 @@ Chunks = Iterator[tuple[RowNumbers, list[list[Cell]]]]
 
 # Rows of a Parquet file are held until they fill this, and its pages are read through this.
 _CHUNK_BYTES = 1 << 23
+_CHUNK_ROWS = 4096
 _BUFFER_BYTES = 1 << 20
 
 
@@ -72,6 +73,16 @@ class Table:
         """
         self.require(name)
         return self.columns.read(name)
+
+    def cells(self, name: str) -> Iterator[Cell]:
+        """Go through a column's cells; of a Parquet file no more than a chunk is held.
+
+        Raises:
+            CatalogError: If there is no such column, or it cannot be read.
+        """
+        every_row = np.arange(self.num_rows, dtype=np.int64)
+        for _, (cells,) in self.stream([name], every_row, _CHUNK_ROWS):
+            yield from cells
 
     def stream(self, names: Sequence[str], rows: RowNumbers, max_rows: int) -> Chunks:
         """Yield some rows of some columns, a chunk at a time, in the order of the file.
@@ -120,7 +131,7 @@ class Table:
         self.require(name)
         if self.columns.is_binary(name) and self.columns.null_count(name) == 0:
             return np.zeros(self.num_rows, dtype=np.bool_)
-        return np.array([is_blank(cell) for cell in self.columns.read(name)], dtype=np.bool_)
+        return np.fromiter(map(is_blank, self.cells(name)), np.bool_, self.num_rows)
 
 
 def is_blank(cell: Cell) -> bool:
@@ -231,8 +242,11 @@ class _Parquet:
     file: pq.ParquetFile
 
     def read(self, name: str) -> list[Cell]:
-        cells: list[Cell] = self.arrow(name).to_pylist()
-        return cells
+        every_row = np.arange(self.file.metadata.num_rows, dtype=np.int64)
+        found: list[Cell] = []
+        for _, (cells,) in self.stream([name], every_row, _CHUNK_ROWS):
+            found += cells
+        return found
 
     def arrow(self, name: str) -> pa.Array:
         with _reading(self.path):

@@ -57,7 +57,7 @@ class FeatureCache:
                 ("features", "<f4", (width,)),
             ]
         )
-        self._parts: list[NDArray[np.void]] = []
+        self._parts: list[Path] = []
         self._starts = [0]
         self._keys: Keys = np.zeros(0, dtype=f"S{KEY_BYTES}")
         self._places = np.zeros(0, dtype=np.int64)
@@ -80,12 +80,23 @@ class FeatureCache:
         return found
 
     def read(self, places: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[str]]:
-        """Return the features, `items x features`, and the remarks at these places, >= 0."""
+        """Return the features, `items x features`, and the remarks at these places, >= 0.
+
+        Raises:
+            StorageError: If a part that was there can no longer be read.
+        """
         records = np.empty(len(places), dtype=self._dtype)
         part_of = np.searchsorted(self._starts, places, side="right") - 1
         for number in np.unique(part_of).tolist():
             rows = np.flatnonzero(part_of == number)
-            records[rows] = self._parts[number][places[rows] - self._starts[number]]
+            part = self._mapped(self._parts[number])
+            size = self._starts[number + 1] - self._starts[number]
+            if part is None or len(part) != size:
+                raise StorageError(
+                    f"{self._parts[number]}: removed or changed while it was read; nothing else is "
+                    "lost. Run the command again: what it held is encoded anew."
+                )
+            records[rows] = part[places[rows] - self._starts[number]]
         remarks = [remark.decode() for remark in records["remark"].tolist()]
         return np.ascontiguousarray(records["features"]), remarks
 
@@ -128,11 +139,8 @@ class FeatureCache:
         return path
 
     def _open(self, path: Path) -> None:
-        try:
-            part = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            part = None
-        if part is None or part.dtype != self._dtype or part.ndim != 1 or not len(part):
+        part = self._mapped(path)
+        if part is None:
             self.damaged.append(path)
             return
         keys = np.array(part["key"])
@@ -142,8 +150,19 @@ class FeatureCache:
         at = np.searchsorted(self._keys, keys)
         self._keys = np.insert(self._keys, at, keys)
         self._places = np.insert(self._places, at, places)
-        self._parts.append(part)
+        self._parts.append(path)
         self._starts.append(self._starts[-1] + len(part))
+
+    def _mapped(self, path: Path) -> NDArray[np.void] | None:
+        """Return a part as it lies on disk; None if it is not what a part is.
+
+        Nobody holds on to it: a mapped file counts as this process's memory once it has been read.
+        """
+        try:
+            part: NDArray[np.void] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        return part if part.dtype == self._dtype and part.ndim == 1 and len(part) else None
 
     def _remove_left_behind(self) -> None:
         """Remove what a process of this machine that was killed has not finished."""

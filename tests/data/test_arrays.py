@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from bayesfuse.data.arrays import member_names, open_array, open_stored, read_array
+from bayesfuse.data.arrays import (
+    member_names,
+    open_array,
+    open_stored,
+    read_array,
+    release_pages,
+)
 from bayesfuse.data.hdf5 import StoredDataset
 from bayesfuse.errors import FeatureError
 
@@ -118,3 +125,30 @@ def test_every_format_is_opened_by_its_name(tmp_path: Path) -> None:
     assert member_names(tmp_path / "a.npy") == ()
     with pytest.raises(FeatureError, match='no dataset "txt"'):
         open_stored(tmp_path / "a.H5", "txt")
+
+
+def resident_file_kb() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("RssFile:")[1].split()[0])
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_released_pages_are_no_memory_of_this_process(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones((4096, 1024), np.float32))  # 16 MiB
+    array = open_array(tmp_path / "a.npy")
+    before = resident_file_kb()
+    assert array[5:].sum() == 4091 * 1024
+    assert resident_file_kb() - before > 12_000
+    release_pages(array[7:])
+    assert resident_file_kb() - before < 4_000
+    assert array[7, 3] == 1
+
+
+def test_changes_of_a_map_that_is_not_read_only_stay(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(4096, np.float32))
+    array = np.load(tmp_path / "a.npy", mmap_mode="c")
+    array[3] = 5
+    release_pages(array)
+    assert array[3] == 5
+    release_pages(np.ones(3))
+    release_pages(None)

@@ -77,4 +77,4 @@ def test_a_stream_never_holds_all_cells(tmp_path: Path, row_group_size: int) -> 
     path = write(tmp_path / "a.parquet", cells, row_group_size=row_group_size)
     streamed, listed = peaks(path)
     assert streamed < 75
-    assert listed > 160  # the control
+    assert listed > 80  # the control

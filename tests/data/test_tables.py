@@ -46,7 +46,7 @@ def test_bytes_without_nulls_are_not_read(tmp_path: Path, monkeypatch: pytest.Mo
     def refuse(*_: object) -> None:
         raise AssertionError("the column was read")
 
-    monkeypatch.setattr(type(full.columns), "read", refuse)
+    monkeypatch.setattr(type(full.columns), "stream", refuse)
     assert full.missing("jpeg").tolist() == [False]
     with pytest.raises(AssertionError, match="was read"):
         open_table(bare).missing("jpeg")
@@ -156,3 +156,14 @@ def test_a_file_that_was_replaced_is_not_read_on(tmp_path: Path) -> None:
     (tmp_path / "items.parquet").unlink()
     with pytest.raises(CatalogError, match="truncated, damaged"):
         streamed(table, [0, 1], 2)
+
+
+def test_cells_are_gone_through_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bayesfuse.data.tables._CHUNK_ROWS", 2)
+    (tmp_path / "items.csv").write_text("id,plot\na,\nb,x\nc,y\n", encoding="utf-8")
+    for path in (parquet(tmp_path / "items.parquet"), tmp_path / "items.csv"):
+        table = open_table(path)
+        assert list(table.cells("plot")) == table.column("plot")
+        assert len(table.column("plot")) == 3
+        with pytest.raises(CatalogError, match='no column "plto"'):
+            next(table.cells("plto"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayesfuse.encoders.cache import FeatureCache
-from bayesfuse.errors import UserError
+from bayesfuse.errors import StorageError, UserError
 
 
 def keys_of(*numbers: int) -> np.ndarray:
@@ -70,6 +71,37 @@ def test_a_damaged_part_is_not_read(cache, tmp_path, share):
     again = FeatureCache(tmp_path, "ab", 2)
     assert again.damaged == [broken]
     assert (again.find(keys_of(1, 2)) >= 0).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("harm", ["removed", "shorter"])
+def test_a_part_that_is_harmed_after_it_was_found_is_an_error(cache, harm):
+    cache.add(keys_of(1, 2), rows_of(1, 2), ["", ""])
+    places = cache.find(keys_of(1, 2))
+    (part,) = cache.folder.glob("part-*")
+    records = np.load(part)
+    part.unlink()
+    if harm == "shorter":
+        np.save(part, records[:1])
+    with pytest.raises(StorageError, match=r"removed or changed .* Run the command again"):
+        cache.read(places)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_parts_that_were_read_are_no_memory_of_this_process(tmp_path):
+    cache = FeatureCache(tmp_path, "ab", width=1024)
+    for start in range(0, 4096, 512):  # 16 MiB
+        keys = keys_of(*range(start, start + 512))
+        cache.add(keys, np.ones((512, 1024), np.float32), [""] * 512)
+    before = resident_file_kb()
+    again = FeatureCache(tmp_path, "ab", width=1024)
+    for start in range(0, 4096, 512):
+        assert again.read(again.find(keys_of(*range(start, start + 512))))[0].all()
+    assert resident_file_kb() - before < 4_000
+
+
+def resident_file_kb() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("RssFile:")[1].split()[0])
 
 
 def test_a_part_of_another_width_is_damaged(cache, tmp_path):
