@@ -71,13 +71,14 @@ def fit(
     settings = FitConfig.resolve(flags, file, f"flags and {config}" if config else "flags")
     settings.check_loss()
     settings.check_pretraining()
+    settings.check_members()
     refuse_to_overwrite(out)
     chosen = flags if config and config.suffix == ".json" else {**file, **flags}
     for warning in without_effect(settings, chosen):  # a config.json names every setting
         warn(warning)
     from bayesfuse.estimator.workflow import fit_run
 
-    with training_progress(settings.epochs) as bar:
+    with training_progress(settings.epochs, settings.members) as bar:
         done = fit_run(
             catalog,
             out,
@@ -87,13 +88,18 @@ def fit(
             on_warning=warn,
             tell=tell,
         )
-    result = done.classifier.result_
+    results = done.classifier.results_
+    result = results[0]
     summary = {
         "run": str(done.path),
         "seconds": round(done.seconds, 1),
         "epochs": len(result.history),
         "best_epoch": result.best_epoch,
         "stopped": result.stopped,
+        "members": [
+            {"epochs": len(r.history), "best_epoch": r.best_epoch, "stopped": r.stopped}
+            for r in results
+        ],
         **settings.told(),
         "warnings": list(done.warnings),
         "val": None if done.evaluation is None else done.evaluation.to_dict(),
@@ -104,10 +110,10 @@ def fit(
     if done.evaluation is not None:
         typer.echo(f"val: {done.evaluation}\n")
     how = temperature_and_weights(settings)
-    typer.echo(
-        f"Fitted in {done.seconds:.0f} s ({result.stopped} after {len(result.history)} epochs, "
-        f"epoch {result.best_epoch + 1} kept{how}). Run folder: {done.path}"
+    ended = "; ".join(
+        f"{r.stopped} after {len(r.history)} epochs, epoch {r.best_epoch + 1} kept" for r in results
     )
+    typer.echo(f"Fitted in {done.seconds:.0f} s ({ended}{how}). Run folder: {done.path}")
 
 
 @app.command()

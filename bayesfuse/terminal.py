@@ -191,7 +191,7 @@ class TrainingBar(NamedTuple):
 
 
 @contextmanager
-def training_progress(epochs: int) -> Iterator[TrainingBar]:
+def training_progress(epochs: int, members: int = 1) -> Iterator[TrainingBar]:
     """Yield what shows encoding and training steps on stderr, if that is a terminal."""
     with _bar("reading the catalogue") as bar:
         if bar is None:
@@ -200,10 +200,11 @@ def training_progress(epochs: int) -> Iterator[TrainingBar]:
         progress = bar
 
         def on_step(step: Step) -> None:
+            whose = f"{step.member + 1}/{members}: " if members > 1 else ""
             val = "" if step.val_nll != step.val_nll else f"  val NLL {step.val_nll:.4f}"
             progress.update(
                 progress.task_ids[0],
-                description=f"epoch {step.epoch + 1}/{epochs}",
+                description=f"{whose}epoch {step.epoch + 1}/{epochs}",
                 total=step.total,
                 completed=step.done,
                 scores=f"NLL {step.nll:.3f}  KL {step.kl:.2f}  β {step.beta:.2f}{val}",

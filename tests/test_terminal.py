@@ -236,6 +236,17 @@ def test_training_shows_where_it_is_and_how_good(monkeypatch: pytest.MonkeyPatch
     assert "…" not in terminal.getvalue()  # it fits into 80 columns
 
 
+def test_training_of_several_members_shows_whose_epoch_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = terminal_of_80_columns(monkeypatch)
+    with training_progress(40, 5) as bar:
+        assert bar.on_step is not None
+        bar.on_step(Step(8, 80, 3, 2.5, 1233.25, 0.75, 0.5678, member=1))
+    assert "2/5: epoch 4/40" in terminal.getvalue()
+    assert "…" not in terminal.getvalue()
+
+
 def test_comparing_shows_the_fits_that_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = terminal_of_80_columns(monkeypatch)
     with comparing_progress() as bar:

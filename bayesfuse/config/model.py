@@ -183,6 +183,11 @@ class NetworkConfig(Config):
     validation_fraction: float = Field(
         0.1, ge=0, lt=1, description="Share of the items held out where the data name no val split."
     )
+    members: int = Field(
+        1,
+        ge=1,
+        description="Posteriors, each from a start of its own; draws are of all alike (a mixture).",
+    )
     val_draws: int = Field(16, ge=1, description="Posterior draws of the val NLL in training.")
     draws: int = Field(64, ge=1, description="Posterior draws of a prediction.")
     decision: Annotated[str, one_of("decision rule", DECISIONS)] = Field(
@@ -256,6 +261,23 @@ class ModelConfig(GraphConfig, AuxiliaryConfig, NetworkConfig):
             raise ConfigError(
                 "--pretrain-fusion: there is nothing to learn without labels. Add --refiner, "
                 "--contrastive or --fusion autoencoder, or leave it out."
+            )
+
+    def check_members(self) -> None:
+        """Refuse several members where there can be one alone.
+
+        Raises:
+            ConfigError: If there is no posterior, or fewer draws than members.
+        """
+        if self.members > 1 and self.elbo == "none":
+            raise ConfigError(
+                f"members is {self.members}, but --elbo none has no posterior to be one of several."
+                " Leave it at 1; `bayesfuse compare` has an ensemble of such networks."
+            )
+        if self.draws < self.members:
+            raise ConfigError(
+                f"members is {self.members} and draws {self.draws}; expected at least one draw of "
+                f"each. Have --draws {self.members} or more."
             )
 
     @property

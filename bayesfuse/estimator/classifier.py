@@ -8,46 +8,34 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bayesfuse.config import ModelConfig
-from bayesfuse.data.batches import Batches
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError, FeatureError
 from bayesfuse.estimator import inputs
+from bayesfuse.estimator.devices import choose_device, choose_precision
 from bayesfuse.estimator.drawing import Draws, chunks_of, numbers_of
 from bayesfuse.estimator.finetuning import Finetuning
 from bayesfuse.estimator.inputs import Labels, TrainingData
 from bayesfuse.estimator.joint_finetuning import JointFinetuning
 from bayesfuse.estimator.links import Links, check_linked
-from bayesfuse.estimator.model import (
-    build_model,
-    choose_device,
-    choose_precision,
-    set_data_statistics,
-    svi_settings,
-)
 from bayesfuse.estimator.parameters import ModelParameters
-from bayesfuse.estimator.pretraining import pretrained
 from bayesfuse.estimator.recalibrating import check_recalibrable, fit_recalibration
-from bayesfuse.estimator.relations import check_relations, relations_that_count
+from bayesfuse.estimator.relations import check_relations
 from bayesfuse.estimator.rules import rule_of
 from bayesfuse.estimator.run_folder import load_run, save_run
+from bayesfuse.estimator.training import train
 from bayesfuse.estimator.training_data import catalog_data, hold_out
-from bayesfuse.estimator.validating import Validator
 from bayesfuse.evaluation.decisions import DecisionRule
 from bayesfuse.evaluation.recalibration import Recalibration
 from bayesfuse.evaluation.thresholds import best_thresholds
 from bayesfuse.evaluation.uncertainty import Predictive, summarise
-from bayesfuse.graph.linked_features import LinkedFeatures
-from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.history import Epoch, Step, SVIResult
 from bayesfuse.inference.predictive import DEFAULT_MEMORY_BUDGET, PosteriorPredictive
-from bayesfuse.inference.svi import SVI
 
 
 class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc]  # untyped bases
@@ -66,8 +54,8 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         classes_: The labels' names; the two classes, if y was one binary target.
         config_: The settings of the fit.
         model_: Network, lifted network and guide (`bayesfuse.estimator.model.BayesianModel`).
-        history_: One `Epoch` an epoch of training.
-        result_: Which epoch was kept, and why training ended.
+        results_: Of each member of the mixture, which epoch was kept, and why training ended.
+        history_: One `Epoch` an epoch of training; of the first member.
         thresholds_: Thresholds that maximise F1 a label on the validation items, `labels`; 0.5
             where there were none.
         recalibration_: What `recalibrate` came to on the validation items; None for `"none"`.
@@ -122,37 +110,10 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         self.links_: Links | None = None
         data = self._training_data(X, y, validation, config)
         check_recalibrable(data, config)
-        relations = relations_that_count(data, config)
-        device = choose_device(config.device)
-        features = data.train
-        if isinstance(features, LinkedFeatures):
-            features = features.thinned(config.neighbour_thinning, config.seed)
-        num_items, num_labels = data.train_labels.shape
         self.label_counts_ = data.train_labels.sum(axis=0).astype(np.int64)
-        positives = torch.from_numpy(self.label_counts_)
-        weights = ClassWeights.of_counts(config.class_weights, positives, num_items)
-        frozen = finetuning is None
-        start = pretrained(features, data, config, weights, relations, frozen=frozen)
-        transformer = finetuning.transformer if isinstance(finetuning, JointFinetuning) else None
-        self.model_ = build_model(
-            features.widths, num_labels, num_items, config, relations, start, transformer
-        )
-        network = self.model_.network
-        set_data_statistics(network, data.train, positives, config.feature_norm, weights)
-        train = Batches(features, data.train_labels, device)
-        if finetuning is not None:
-            train = finetuning.train_batches(features, data.train_labels, device)
-        how = svi_settings(config, device)
-        front = None if finetuning is None else finetuning.front
-        svi = SVI(network, self.model_.lifted, self.model_.guide, how, front, weights)
-        validator = None
-        if data.val is not None:
-            val = Batches(data.val, data.val_labels, device)
-            predictive = self._predictive(config.seed)
-            validator = Validator(val, predictive, config.val_draws, finetuning, weights, how.loss)
-        self.result_: SVIResult = svi.fit(train, validator, on_step=on_step, on_epoch=on_epoch)
-        if finetuning is not None:
-            finetuning.finish()
+        trained = train(data, config, finetuning=finetuning, on_step=on_step, on_epoch=on_epoch)
+        self.model_, validator = trained.model, trained.validator
+        self.results_: tuple[SVIResult, ...] = trained.results
         self.history_ = self.result_.history
         self.n_iter_ = len(self.history_)
         self.thresholds_ = np.full(len(self.label_names_), 0.5)
@@ -162,6 +123,11 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             self.recalibration_, probability = fit_recalibration(validator, data.val_labels, config)
             self.thresholds_ = best_thresholds(probability, data.val_labels)
         return self
+
+    @property
+    def result_(self) -> SVIResult:
+        """Which epoch was kept of the first member, usually the only one, and why it ended."""
+        return self.results_[0]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the posterior-predictive probability of every label, the mean over `draws` draws.

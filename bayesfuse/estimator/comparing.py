@@ -17,10 +17,10 @@ from bayesfuse.estimator.catalogs import read_catalog
 from bayesfuse.estimator.comparison import Comparison, Row, digest_of
 from bayesfuse.estimator.competitors import COMPETITORS, Bench
 from bayesfuse.estimator.competitors.bench import Draws
+from bayesfuse.estimator.devices import choose_device
 from bayesfuse.estimator.encoding import encoder_settings, named_encoders, resources
 from bayesfuse.estimator.foreign import foreign_items
 from bayesfuse.estimator.links import check_finetuned_nodes
-from bayesfuse.estimator.model import choose_device
 from bayesfuse.estimator.workflow import encoded_folder
 from bayesfuse.evaluation.intervals import bootstrap_scores, bootstrap_scores_per_label
 from bayesfuse.evaluation.outliers import auroc_statistic

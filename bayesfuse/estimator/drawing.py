@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bayesfuse.data.batches import Batches
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError
-from bayesfuse.estimator.model import choose_device
+from bayesfuse.estimator.devices import choose_device
 from bayesfuse.evaluation.uncertainty import DrawSummary
 from bayesfuse.inference.monte_carlo import monte_carlo_error
 from bayesfuse.inference.predictive import LANES, PosteriorPredictive
@@ -144,6 +144,11 @@ def numbers_of(
         if draws != "auto":
             raise ConfigError(f'draws is "{draws}"; expected a whole number >= 1, or "auto".')
         return enough_draws(classifier, table, seed=seed, kind=kind).draws
+    members = len(classifier.model_.members)
+    if isinstance(draws, int) and 1 <= draws < members:
+        raise ConfigError(
+            f"draws is {draws}; expected at least {members}, one of each member of the mixture."
+        )
     if (draws if isinstance(draws, int) else len(draws)) < 1:
         raise ConfigError(f"draws is {draws}; expected at least 1 posterior draw.")
     return draws

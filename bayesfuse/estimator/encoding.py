@@ -17,7 +17,7 @@ from bayesfuse.encoders.running import Progress
 from bayesfuse.encoders.store import FEATURES, default_folder
 from bayesfuse.errors import ConfigError
 from bayesfuse.estimator.catalogs import DEMO, read_catalog
-from bayesfuse.estimator.model import choose_device
+from bayesfuse.estimator.devices import choose_device
 
 _FLAGS: dict[str, dict[str, str]] = {
     "text": {

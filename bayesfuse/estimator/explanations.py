@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bayesfuse.data.batches import Batches
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.errors import ConfigError
-from bayesfuse.estimator.model import choose_device, choose_precision
+from bayesfuse.estimator.devices import choose_device, choose_precision
 from bayesfuse.estimator.table_file import write_tables
 from bayesfuse.graph.linked_features import LinkedFeatures
 from bayesfuse.models.explaining import neighbour_attention

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from bayesfuse.errors import RunFolderError
-from bayesfuse.inference.history import Epoch
+from bayesfuse.inference.history import Epoch, SVIResult
 
 FORMAT = "bayesfuse-run-1"
 """What the metadata of `model.safetensors` call this kind of run folder."""
@@ -88,3 +88,40 @@ def read_history(file: Path) -> tuple[Epoch, ...]:
         raise ValueError("a row of history.csv is cut short")
     numbers = [[math.nan if cell == "" else float(cell) for cell in row] for row in rows[1:]]
     return tuple(Epoch(int(row[0]), *row[1:]) for row in numbers)
+
+
+def write_results(results: Sequence[SVIResult], folder: Path) -> list[dict[str, Any]]:
+    """Write the history of each member, and return what `metrics.json` is to tell besides."""
+    for number, result in enumerate(results, start=1):
+        write_history(result.history, folder / _history_of(number))
+    return [
+        {"best_epoch": r.best_epoch, "stopped": r.stopped, "annealed": r.annealed} for r in results
+    ]
+
+
+def read_results(folder: Path, metrics: Mapping[str, Any]) -> tuple[SVIResult, ...]:
+    """Return how the training of each member went.
+
+    Args:
+        folder: A run folder.
+        metrics: What its `metrics.json` holds; runs of earlier versions have one member there.
+
+    Raises:
+        KeyError, TypeError, ValueError, OSError: If the files do not hold that.
+    """
+    found = []
+    for number, told in enumerate(metrics.get("members") or [metrics], start=1):
+        history = read_history(folder / _history_of(number))
+        best = int(told["best_epoch"])
+        if not 0 <= best < len(history):
+            raise ValueError(
+                f"{_history_of(number)} has {len(history)} epochs, and epoch {best} is said to be "
+                "the best"
+            )
+        found.append(SVIResult(history, best, str(told["stopped"]), bool(told["annealed"])))
+    return tuple(found)
+
+
+def _history_of(number: int) -> str:
+    """Return the file of a member's history; members are counted from 1."""
+    return "history.csv" if number == 1 else f"history-{number}.csv"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bayesfuse.data.batches import Batches
 from bayesfuse.data.features import FeatureTable
-from bayesfuse.estimator.model import choose_device, choose_precision
+from bayesfuse.estimator.devices import choose_device, choose_precision
 from bayesfuse.models.gates import gate_draws, gated_modalities
 
 if TYPE_CHECKING:

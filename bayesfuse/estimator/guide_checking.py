@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+
 import numpy as np
 import torch
 
 from bayesfuse.errors import ConfigError
+from bayesfuse.estimator.classifier import FusionClassifier
 from bayesfuse.estimator.workflow import Run, known_labels
 from bayesfuse.evaluation.importance import (
     MIN_DRAWS,
@@ -19,6 +23,15 @@ from bayesfuse.inference.guide_ratio import log_prior_over_guide
 
 MAX_LEFT_OUT = 2_000
 """Of more training items than these a random part is left out, one at a time."""
+
+
+def first_member(classifier: FusionClassifier) -> FusionClassifier:
+    """Return a classifier that predicts by the first member of its mixture alone."""
+    if len(classifier.model_.members) == 1:
+        return classifier
+    alone = copy.copy(classifier)
+    alone.model_ = dataclasses.replace(classifier.model_, others=())
+    return alone
 
 
 def check_guide(
@@ -48,7 +61,7 @@ def check_guide(
         raise ConfigError(
             f"--guide-draws is {draws}; expected at least {MIN_DRAWS}, or 0 to judge no guide."
         )
-    classifier, catalog = run.classifier, run.catalog
+    classifier, catalog = first_member(run.classifier), run.catalog
     model = classifier.model_
     rows = catalog.labelled_rows("train")
     if len(rows) != model.num_items:
@@ -101,6 +114,11 @@ def check_guide(
     num_weights = sum(site.shape.numel() for site in model.lifted.sites)
     guide = guide_check(totals / run.config.temperature + prior - own, num_weights)
     notes = []
+    if len(run.classifier.model_.members) > 1:
+        notes.append(
+            f"The guide of the first of {len(run.classifier.model_.members)} members was judged; "
+            "each has weights of its own that are not random."
+        )
     if len(chosen) < len(rows):
         notes.append(f"{len(chosen):,} of {len(rows):,} items of train were left out, at random.")
     return left_out, guide, notes

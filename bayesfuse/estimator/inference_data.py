@@ -190,6 +190,7 @@ def _weights(
     predictive = classifier.model_.predictive(seed, torch.float32, prior)
     kept: dict[str, list[NDArray[Any]]] = {site.name: [] for site in lifted.sites}
     for draw in thinning.draws:
-        for name, value in predictive.weights(draw).items():
-            kept[name].append(thinning.take(value.cpu().numpy()))
+        weights = predictive.weights(draw)
+        for name in kept:
+            kept[name].append(thinning.take(weights[name].cpu().numpy()))
     return Weights({name: np.stack(values) for name, values in kept.items()}, thinning)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +15,7 @@ from bayesfuse.config import ModelConfig
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError, RunFolderError
 from bayesfuse.estimator.auxiliary import auxiliary_settings
+from bayesfuse.estimator.devices import choose_device, choose_precision
 from bayesfuse.graph.neighbour_labels import NEIGHBOUR_LABELS
 from bayesfuse.inference.annealing import AnnealingSchedule
 from bayesfuse.inference.class_weights import ClassWeights
@@ -20,6 +23,7 @@ from bayesfuse.inference.guides import Guide, make_guide
 from bayesfuse.inference.history import SVISettings
 from bayesfuse.inference.lifting import LiftedModule, lift
 from bayesfuse.inference.losses import Loss
+from bayesfuse.inference.mixture import Member
 from bayesfuse.inference.patterns import check_patterns
 from bayesfuse.inference.predictive import PosteriorPredictive
 from bayesfuse.inference.priors import Prior
@@ -40,16 +44,26 @@ class BayesianModel:
         lifted: With priors on its random parts.
         guide: Their posterior.
         num_items: N, the number of training items.
+        others: Further members of a mixture of posteriors, each as this one is.
     """
 
     network: FusionNetwork
     lifted: LiftedModule | None
     guide: Guide | None
     num_items: int
+    others: tuple[BayesianModel, ...] = ()
+
+    @property
+    def members(self) -> tuple[BayesianModel, ...]:
+        """All members, this one the first."""
+        return (self, *self.others)
 
     @property
     def num_parameters(self) -> dict[str, int]:
-        """Number of trained numbers: `variational`, `deterministic`."""
+        """Number of trained numbers of all members: `variational`, `deterministic`."""
+        if self.others:
+            each = [dataclasses.replace(m, others=()).num_parameters for m in self.members]
+            return {kind: sum(one[kind] for one in each) for kind in each[0]}
         guide = self.guide.parameters() if self.guide is not None else []
         free = self.network.parameters() if self.lifted is None else self.lifted.free_parameters()
         return {
@@ -70,10 +84,18 @@ class BayesianModel:
             precision=precision,
             prior=prior,
             kind=kind,
+            others=[
+                Member(other.lifted, other.guide)
+                for other in self.others
+                if other.lifted is not None and other.guide is not None
+            ],
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return every tensor of the model by name: `network.`, `guide.` and `prior.` ones."""
+        """Return every tensor of the model by name: `network.`, `guide.` and `prior.` ones.
+
+        Those of further members are `members.1.network.` and so on.
+        """
         found = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         if self.guide is not None and self.lifted is not None:
             # the network's own copy of a random weight is its location, which the guide holds
@@ -83,6 +105,8 @@ class BayesianModel:
             for site, prior in zip(self.lifted.sites, self.lifted.priors, strict=True):
                 for name, value in prior.state_dict().items():
                     found[f"prior.{site.name}.{name}"] = value
+        for number, other in enumerate(self.others, start=1):
+            found |= {f"members.{number}.{name}": v for name, v in other.tensors().items()}
         return found
 
     def load_tensors(self, tensors: Mapping[str, Tensor], source: object) -> None:
@@ -107,8 +131,10 @@ class BayesianModel:
         with torch.no_grad():
             for name, value in own.items():
                 value.copy_(tensors[name])
-        if self.guide is not None and self.lifted is not None:
-            self.lifted.set_point_({k: v.detach() for k, v in self.guide.locations().items()})
+        for member in self.members:
+            if member.guide is not None and member.lifted is not None:
+                locations = member.guide.locations().items()
+                member.lifted.set_point_({name: value.detach() for name, value in locations})
 
 
 def build_model(
@@ -120,7 +146,7 @@ def build_model(
     start: Mapping[str, Tensor] | None = None,
     transformer: TextTransformer | None = None,
 ) -> BayesianModel:
-    """Return a new model on the config's device, initialised with its seed.
+    """Return a new model on the config's device, initialised with its seed; all its members.
 
     Args:
         widths: Modality to number of features.
@@ -134,6 +160,15 @@ def build_model(
     Raises:
         ConfigError: If a name or a number does not fit.
     """
+    if config.members > 1:
+        first, *others = (
+            build_model(
+                widths, num_labels, num_items, of_member(config, number), relations, start,
+                transformer,
+            )
+            for number in range(config.members)
+        )  # fmt: skip
+        return dataclasses.replace(first, others=tuple(others))
     device = choose_device(config.device)
     norms = _default_patterns("feature_norm")
     check_patterns(config.feature_norm, list(widths), "feature norm", norms)
@@ -175,6 +210,14 @@ def build_model(
             rank=config.rank,
         )
     return BayesianModel(network.to(device), lifted.to(device), guide.to(device), num_items)
+
+
+def of_member(config: ModelConfig, number: int) -> ModelConfig:
+    """Return the settings of one member of a mixture: the seed of the first is the fit's own."""
+    seed = config.seed
+    if number:
+        seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
+    return config.model_copy(update={"members": 1, "seed": seed})
 
 
 def _check_checkpointing(transformer: TextTransformer | None, sites: Sequence[str]) -> None:
@@ -304,43 +347,3 @@ _SAME = (
     "seed",
     "compile",
 )
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device of a name; `auto` is CUDA where there is one, then MPS, then the CPU.
-
-    Raises:
-        ConfigError: If there is no such device on this machine.
-
-    Example:
-        >>> choose_device("cpu")
-        device(type='cpu')
-    """
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if name == "auto":
-        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = torch.device("meta")
-    here = {"cpu": True, "cuda": cuda, "mps": mps}
-    if not here.get(device.type, False) or (
-        device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
-    ):
-        have = ", ".join(kind for kind, there in here.items() if there)
-        raise ConfigError(
-            f'There is no device "{name}" on this machine; it has {have} '
-            f"({torch.cuda.device_count()} CUDA). Use --device auto."
-        )
-    return device
-
-
-def choose_precision(config: ModelConfig, device: torch.device) -> torch.dtype:
-    """Return the dtype of the network's products: `auto` is bfloat16 on CUDA that has it.
-
-    Draws, KL, probabilities and the loss are float32 in any case.
-    """
-    if config.precision != "auto":
-        return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
-    fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.bfloat16 if fast else torch.float32

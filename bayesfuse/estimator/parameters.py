@@ -67,6 +67,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         adversarial: float = 0.0,
         patience: int = 15,
         validation_fraction: float = 0.1,
+        members: int = 1,
         val_draws: int = 16,
         draws: int = 64,
         decision: str = "half",
@@ -152,6 +153,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.adversarial = adversarial
         self.patience = patience
         self.validation_fraction = validation_fraction
+        self.members = members
         self.val_draws = val_draws
         self.draws = draws
         self.decision = decision

@@ -14,10 +14,10 @@ from bayesfuse.config import ModelConfig
 from bayesfuse.data.batches import Batches
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError
+from bayesfuse.estimator.devices import choose_device
 from bayesfuse.estimator.inputs import TrainingData
 from bayesfuse.estimator.model import (
     build_model,
-    choose_device,
     graph_settings,
     set_data_statistics,
     svi_settings,

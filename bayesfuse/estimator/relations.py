@@ -13,9 +13,9 @@ from bayesfuse.config import ModelConfig
 from bayesfuse.data.batches import Batches
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.errors import ConfigError, FeatureError
+from bayesfuse.estimator.devices import choose_device
 from bayesfuse.estimator.inputs import TrainingData
 from bayesfuse.estimator.links import check_linked
-from bayesfuse.estimator.model import choose_device
 from bayesfuse.graph.linked_features import LinkedFeatures
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@
 config.json               every setting, as `FitConfig` (and `--config`) reads it
 model.safetensors         weights and posterior; its metadata tell widths and columns
 labels.json               label names, training counts and thresholds
-history.csv               one row an epoch
+history.csv               one row an epoch; of further members history-2.csv and so on
 metrics.json              scores on the validation items, best epoch, why training ended
 environment.json          versions, device and command
 encoders.json, .safetensors  the fitted encoders, where raw cells were encoded
@@ -35,19 +35,19 @@ from safetensors.torch import save_file
 
 from bayesfuse.config import FitConfig, ModelConfig
 from bayesfuse.errors import ConfigError, FeatureError, RunFolderError, write_error
+from bayesfuse.estimator.devices import choose_device
 from bayesfuse.estimator.files import (
     FORMAT,
-    read_history,
     read_json,
+    read_results,
     read_tensors,
-    write_history,
     write_json,
+    write_results,
 )
 from bayesfuse.estimator.links import Links
-from bayesfuse.estimator.model import build_model, choose_device
+from bayesfuse.estimator.model import build_model
 from bayesfuse.estimator.recalibrating import read_recalibration, write_recalibration
 from bayesfuse.estimator.rules import read_rule, write_rule
-from bayesfuse.inference.history import SVIResult
 from bayesfuse.models.fusion.text_bitransformer import TextTransformer
 
 if TYPE_CHECKING:
@@ -126,12 +126,12 @@ def save_run(
         write_json(partial / "config.json", config.model_dump(mode="json"))
         _write_model(classifier, partial / "model.safetensors")
         write_json(partial / "labels.json", _labels(classifier))
-        write_history(classifier.history_, partial / "history.csv")
         result = classifier.result_
         fitted = {
             "best_epoch": result.best_epoch,
             "stopped": result.stopped,
             "annealed": result.annealed,
+            "members": write_results(classifier.results_, partial),
             **config.told(),
             "parameters": classifier.model_.num_parameters,
         }
@@ -210,18 +210,8 @@ def load_run(kind: type[FusionClassifier], path: Path, device: str = "auto") -> 
         }
         if len(told) > 1 or num_items != labels["num_items"]:
             raise ValueError("labels.json and model.safetensors are not of the same fit")
-        result = SVIResult(
-            read_history(path / "history.csv"),
-            int(metrics["best_epoch"]),
-            str(metrics["stopped"]),
-            bool(metrics["annealed"]),
-        )
-        if not 0 <= result.best_epoch < len(result.history):
-            raise ValueError(
-                f"history.csv has {len(result.history)} epochs, and epoch {result.best_epoch} is "
-                "said to be the best"
-            )
-    except (KeyError, TypeError, ValueError) as error:
+        results = read_results(path, metrics)
+    except (KeyError, TypeError, ValueError, OSError) as error:
         raise RunFolderError(
             f"The run folder {path} is not complete ({error!r}). Copy it again from where it was "
             "fitted, or fit again."
@@ -232,7 +222,7 @@ def load_run(kind: type[FusionClassifier], path: Path, device: str = "auto") -> 
         widths,
         len(classifier.label_names_),
         num_items,
-        model_config,
+        model_config.model_copy(update={"members": len(results)}),  # fewer, if interrupted
         about.get("relations"),
         transformer=_transformer(about.get("transformer"), path),
     )
@@ -241,8 +231,8 @@ def load_run(kind: type[FusionClassifier], path: Path, device: str = "auto") -> 
     names = classifier.label_names_
     classifier.recalibration_ = read_recalibration(model_config, names, path)
     classifier.rule_ = read_rule(classifier.label_names_, path)
-    classifier.result_, classifier.history_ = result, result.history
-    classifier.n_iter_ = len(result.history)
+    classifier.results_, classifier.history_ = results, results[0].history
+    classifier.n_iter_ = len(classifier.history_)
     return classifier
 
 

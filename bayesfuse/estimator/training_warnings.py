@@ -10,12 +10,16 @@ if TYPE_CHECKING:
 
 def training_warnings(classifier: FusionClassifier) -> list[str]:
     """Return what a user should know of how a classifier was trained, one sentence each."""
-    result = classifier.result_
-    found = list(result.notes)
-    if result.stopped == "interrupted":
-        kept = f"epoch {result.best_epoch + 1}" if result.best_epoch >= 0 else "the first steps"
+    results = classifier.results_
+    found = list(dict.fromkeys(note for result in results for note in result.notes))
+    last = results[-1]
+    if last.stopped == "interrupted":
+        kept = f"epoch {last.best_epoch + 1}" if last.best_epoch >= 0 else "the first steps"
         found.append(f"Training was interrupted; the model of {kept} is kept.")
-    if not result.annealed:
+        wanted = classifier.config_.members
+        if wanted > 1:
+            found.append(f"The mixture has {len(results)} of the {wanted} members asked for.")
+    if not all(result.annealed for result in results):
         found.append(
             "The model is from before the annealing has ended, so its KL counts for less than "
             f"the temperature {classifier.temperature:g}: its intervals may be too narrow."

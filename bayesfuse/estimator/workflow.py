@@ -23,11 +23,11 @@ from bayesfuse.encoders.store import default_folder
 from bayesfuse.errors import ConfigError, RunFolderError, StorageError, UserError
 from bayesfuse.estimator.catalogs import DEMO, options_as_fitted, read_catalog
 from bayesfuse.estimator.classifier import FusionClassifier
+from bayesfuse.estimator.devices import choose_device
 from bayesfuse.estimator.encoding import encoder_settings, named_encoders, resources
 from bayesfuse.estimator.finetuning import Finetuning, finetuning_settings
 from bayesfuse.estimator.joint_finetuning import TEXT, JointFinetuning, is_joint, without_text
 from bayesfuse.estimator.links import check_finetuned_nodes
-from bayesfuse.estimator.model import choose_device
 from bayesfuse.estimator.run_folder import (
     check_new_folder,
     read_config,

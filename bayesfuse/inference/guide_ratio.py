@@ -34,9 +34,11 @@ def log_prior_over_guide(
     prior, own = np.empty(draws), np.empty(draws)
     device = next(guide.parameters()).device
     for draw in range(draws):
+        weights = predictive.weights(draw)
         with seeded(predictive.seed_of(draw), device):
-            told = poutine.trace(guide).get_trace()
-        replayed = poutine.trace(poutine.replay(lifted.draw_weights, trace=told)).get_trace()
+            told = poutine.trace(poutine.condition(guide, data=weights)).get_trace()
+        values = {name: told.nodes[name]["value"] for name in lifted.latent}
+        replayed = poutine.trace(poutine.condition(lifted.draw_weights, data=values)).get_trace()
         prior[draw] = sum(_density(replayed.nodes[name]) for name in lifted.latent)
         own[draw] = sum(_density(told.nodes[name]) for name in lifted.latent)
     return prior, own

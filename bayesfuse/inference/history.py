@@ -64,7 +64,10 @@ class Validation(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Progress within an epoch: steps done of all, and running values in nats an item."""
+    """Progress within an epoch: steps done of all, and running values in nats an item.
+
+    `member` is whose of the members of a mixture, from 0.
+    """
 
     done: int
     total: int
@@ -73,6 +76,7 @@ class Step(NamedTuple):
     kl: float
     beta: float
     val_nll: float
+    member: int = 0
 
 
 @dataclass(frozen=True)

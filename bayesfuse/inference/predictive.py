@@ -7,7 +7,7 @@ for one item at a time, cost a fraction (see `bayesfuse.inference.marginal_draws
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.linear_layers import first_layers, replaced_forwards
 from bayesfuse.inference.local_params import with_local_params
 from bayesfuse.inference.marginal_draws import MarginalDraws, standardised
+from bayesfuse.inference.mixture import Member
 from bayesfuse.inference.seeding import seeded
 from bayesfuse.inference.weight_draws import WeightDraws
 
@@ -61,6 +62,8 @@ class PosteriorPredictive:
         precision: `torch.bfloat16` to run the network (not the draws, nor the sigmoid) in it.
         prior: Draw the weights from their prior in place of the guide: the prior predictive.
         kind: One of `DRAW_KINDS`.
+        others: Further members of a mixture, of networks like this one: draw s is of member
+            s mod K, with all that member's weights.
     """
 
     def __init__(
@@ -74,16 +77,23 @@ class PosteriorPredictive:
         precision: torch.dtype = torch.float32,
         prior: bool = False,
         kind: str = "joint",
+        others: Sequence[Member] = (),
     ) -> None:
         if kind not in DRAW_KINDS:
             raise ConfigError(unknown_option("kind of draws", kind, DRAW_KINDS))
         self.network, self.lifted, self.guide = network, lifted, guide
         self.num_items, self.seed, self.precision = num_items, seed, precision
         self.prior, self.kind = prior, kind
-        self._draws: WeightDraws | None = None
+        self.members: tuple[Member, ...] = ()
+        if lifted is not None and guide is not None:
+            self.members = (Member(lifted, guide), *others)
+        self._draws: list[WeightDraws] = []
 
     def weights(self, draw: int) -> dict[str, Tensor]:
-        """Return the weights of one draw by site; the same for the same seed and number."""
+        """Return the weights of one draw by site; the same for the same seed and number.
+
+        Of a mixture they come with what is not random, which differs from member to member.
+        """
         self._prepare()
         return self._weights(draw)
 
@@ -173,6 +183,8 @@ class PosteriorPredictive:
             return None
         if self.prior:
             return "they are drawn from the prior"
+        if len(self.members) > 1:
+            return f"the posterior is a mixture of {len(self.members)} members"
         batch = batches.read(slice(0, 1))
         if batch.blocks is not None:
             return "items hear each other, through weights that are random or learned"
@@ -230,19 +242,19 @@ class PosteriorPredictive:
 
     def _prepare(self) -> None:
         """Work out what draws from the guide, as it is now, have in common."""
-        if self.lifted is not None and self.guide is not None and not self.prior:
-            self._draws = WeightDraws(self.lifted, self.guide)
+        if not self.prior:
+            self._draws = [WeightDraws(m.lifted, m.guide) for m in self.members]
 
     @with_local_params
     @torch.no_grad()
     def _weights(self, draw: int) -> dict[str, Tensor]:
-        if self.lifted is None or self.guide is None:
+        if not self.members:
             return {}
-        with seeded(self.seed_of(draw), next(self.guide.parameters()).device):
-            if self._draws is not None:
-                return self._draws()
-            values = self.lifted.draw_weights()
-        return {site.name: values[site.name] for site in self.lifted.sites}
+        number = draw % len(self.members)
+        member = self.members[number]
+        with seeded(self.seed_of(draw), next(member.guide.parameters()).device):
+            weights = member.from_prior() if self.prior else self._draws[number]()
+        return weights if len(self.members) == 1 else {**member.fixed(), **weights}
 
     def _logits_of_draws(
         self, batch: Batch, numbers: range, cached: dict[int, dict[str, Tensor]] | None

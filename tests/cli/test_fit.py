@@ -85,9 +85,9 @@ def test_json_is_one_document_and_warnings_are_not_in_its_way(
     done = bayesfuse("fit", "films.csv", *CSV, *ENCODE, *SMALL, "-o", "run", "--json")
     assert done.out.count("\n") == 1
     assert list(done.json) == [
-        *("run", "seconds", "epochs", "best_epoch", "stopped", "elbo", "temperature"),
-        *("class_weights", "loss", "label_smoothing", "recalibrate", "beside_likelihood"),
-        *("warnings", "val"),
+        *("run", "seconds", "epochs", "best_epoch", "stopped", "members", "elbo"),
+        *("temperature", "class_weights", "loss", "label_smoothing", "recalibrate"),
+        *("beside_likelihood", "warnings", "val"),
     ]
     assert [f"Warning: {words}" for words in done.json["warnings"]] == done.err.splitlines()
     metrics = json.loads(Path("run/metrics.json").read_text())
@@ -271,3 +271,21 @@ def test_without_a_catalogue_it_is_the_demo(
     )
     written = bayesfuse("evaluate", "run", "demo-catalogue", "--json")
     assert written.json == scores.json
+
+
+def test_members_are_fitted_saved_and_drawn_from(place: Path, bayesfuse: Bayesfuse) -> None:
+    args = ("films.csv", *CSV, *ENCODE, *SMALL, "--members", "2")
+    done = bayesfuse("fit", *args, "--out", "run", "--json")
+    assert done.code == 0
+    assert [m["epochs"] for m in json.loads(done.out)["members"]] == [2, 2]
+    assert (Path("run") / "history-2.csv").is_file()
+    assert any(name.startswith("members.1.guide.") for name in weights("run"))
+    assert bayesfuse("predict", "run", "films.csv", "--out", "p.parquet").code == 0
+    few = bayesfuse("predict", "run", "films.csv", "--out", "q.parquet", "--draws", "1")
+    assert few.code == 2
+    assert "expected at least 2, one of each member" in few.err
+    assert not Path("q.parquet").exists()
+    none = bayesfuse("fit", *args, "--out", "none", "--elbo", "none")
+    assert none.code == 2
+    assert "no posterior to be one of several" in none.err
+    assert not Path("none").exists()

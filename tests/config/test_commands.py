@@ -92,6 +92,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(["beta_start", "l1", "l2", "weight_decay"], st.floats(0, 100)),
     **dict.fromkeys(["annealing_epochs", "warmup_epochs"], st.floats(0, 100)),
     "annealing_cycles": st.integers(1, 9),
+    "members": st.integers(1, 9),
     "seed": st.integers(0, 2**31),
     "device": st.sampled_from(["auto", "cpu", "cuda:1"]),
     **dict.fromkeys(["id", "title", "text", "image", "labels", "split"], st.none() | words),

@@ -14,11 +14,13 @@ from bayesfuse.estimator.files import (
     FORMAT,
     read_history,
     read_json,
+    read_results,
     read_tensors,
     write_history,
     write_json,
+    write_results,
 )
-from bayesfuse.inference.history import Epoch
+from bayesfuse.inference.history import Epoch, SVIResult
 
 
 def test_json_comes_back(tmp_path: Path) -> None:
@@ -50,6 +52,19 @@ def test_history_comes_back_with_what_was_not_measured(tmp_path: Path) -> None:
     assert second == rows[1]
     assert first[:5] == rows[0][:5]
     assert math.isnan(first.val_nll)
+
+
+def test_results_of_members_come_back_and_those_of_runs_with_one(tmp_path: Path) -> None:
+    row = Epoch(0, 1.5, 0.1, 0.2, -1.6, 0.25, 0.5, 3.0)
+    results = (
+        SVIResult((row, row._replace(epoch=1)), 1, "early", True),
+        SVIResult((row._replace(nll=2.0),), 0, "interrupted", False),
+    )
+    told = write_results(results, tmp_path)
+    assert read_results(tmp_path, {"members": told}) == results
+    assert read_results(tmp_path, told[0]) == results[:1]  # as earlier versions wrote it
+    with pytest.raises(ValueError, match=r"history-2\.csv has 1 epochs, and epoch 1 is said"):
+        read_results(tmp_path, {"members": [told[0], {**told[1], "best_epoch": 1}]})
 
 
 def test_history_with_other_columns(tmp_path: Path) -> None:

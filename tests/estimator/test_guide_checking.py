@@ -16,7 +16,7 @@ from bayesfuse.config import CatalogConfig, FitConfig
 from bayesfuse.data.demo import write_demo
 from bayesfuse.errors import ConfigError
 from bayesfuse.estimator import catalogs
-from bayesfuse.estimator.guide_checking import check_guide
+from bayesfuse.estimator.guide_checking import check_guide, first_member
 from bayesfuse.estimator.workflow import Run, fit_run, open_run
 
 pytest.importorskip("arviz", reason="needs pip install 'bayesfuse[report]'")
@@ -106,3 +106,14 @@ def test_what_cannot_be_judged_says_why(run: Run) -> None:
     assert "fitted by refiner, too" in notes[0]
     with pytest.raises(ConfigError, match="at least 50"):
         check_guide(run, draws=20, seed=0)
+
+
+def test_of_a_mixture_the_first_member_is_judged(run: Run) -> None:
+    model = run.classifier.model_
+    mixed = copy.copy(run.classifier)
+    mixed.model_ = dataclasses.replace(model, others=(copy.deepcopy(model),))
+    left, guide, notes = check_guide(dataclasses.replace(run, classifier=mixed), draws=60, seed=0)
+    assert (left, guide) == check_guide(run, draws=60, seed=0)[:2]
+    assert "first of 2 members was judged" in notes[0]
+    assert mixed.model_.others
+    assert first_member(run.classifier) is run.classifier

@@ -12,8 +12,6 @@ from bayesfuse.errors import ConfigError, RunFolderError
 from bayesfuse.estimator.model import (
     BayesianModel,
     build_model,
-    choose_device,
-    choose_precision,
     set_data_statistics,
     svi_settings,
 )
@@ -190,27 +188,3 @@ def test_svi_settings_take_every_setting_over():
     assert (found.kind, found.focal_alpha) == ("focal", 0.3)
     for name, value in changed.items():  # none was left at what training does by itself
         assert getattr(SVISettings(), name) != value, f"{name}: choose another value for this test"
-
-
-def test_devices():
-    assert choose_device("cpu") == torch.device("cpu")
-    expected = "cuda" if torch.cuda.is_available() else "cpu"
-    assert choose_device("auto").type in {expected, "mps"}
-
-
-@pytest.mark.parametrize("name", ["cuda:99", "cuda", "mps", "tpu", "gpu", "cpu:x", "meta", ""])
-def test_devices_that_are_not_there(name):
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if there.get(name, False):
-        pytest.skip(f"this machine has {name}")
-    with pytest.raises(ConfigError, match=r"no device.*Use --device auto"):
-        choose_device(name)
-
-
-@pytest.mark.parametrize(
-    ("precision", "dtype"),
-    [("auto", torch.float32), ("float32", torch.float32), ("bfloat16", torch.bfloat16)],
-)
-def test_precision_on_the_cpu(precision, dtype):
-    config = ModelConfig.parse({"precision": precision})
-    assert choose_precision(config, torch.device("cpu")) is dtype

@@ -15,8 +15,13 @@ def trained(**changes: object) -> SimpleNamespace:
     own |= {"loss": "bce", "label_smoothing": 0.0}
     own |= {"graph_relations": "union", "model_": None, "recalibration_": None}
     own |= {name: value for name, value in changes.items() if name in own}
-    config = SimpleNamespace(beside_likelihood=changes.get("beside", ()))
-    return SimpleNamespace(result_=SimpleNamespace(**result), config_=config, **own)
+    members = changes.get("members", 1)
+    config = SimpleNamespace(beside_likelihood=changes.get("beside", ()), members=members)
+    before = {**result, "stopped": "early", "annealed": True, "best_epoch": 9}
+    results = [before] * (members > 1) + [result]
+    return SimpleNamespace(
+        results_=[SimpleNamespace(**each) for each in results], config_=config, **own
+    )
 
 
 def found(**changes: object) -> list[str]:
@@ -35,6 +40,8 @@ def test_what_went_as_it_should_is_no_warning() -> None:
         ({"stopped": "interrupted"}, "interrupted; the model of epoch 5 is kept"),
         ({"stopped": "interrupted", "best_epoch": -1}, "the first steps"),
         ({"annealed": False}, "before the annealing has ended"),
+        ({"annealed": False, "members": 2}, "before the annealing has ended"),
+        ({"notes": ("Once.",), "members": 2}, "Once."),
         ({"notes": ("Draws were not compiled.",)}, "Draws were not compiled."),
         ({"temperature": 0.5}, "colder"),
         ({"temperature": 2.0}, "warmer"),
@@ -49,6 +56,12 @@ def test_what_went_as_it_should_is_no_warning() -> None:
 def test_what_did_not_is_told(changes: dict[str, object], words: str) -> None:
     (warning,) = found(**changes)
     assert words in warning
+
+
+def test_members_that_were_not_begun_are_told() -> None:
+    kept, fewer = found(stopped="interrupted", members=3)
+    assert "the model of epoch 5 is kept" in kept
+    assert fewer == "The mixture has 2 of the 3 members asked for."
 
 
 def test_what_the_graph_left_out_is_told() -> None:

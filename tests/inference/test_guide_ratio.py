@@ -22,8 +22,11 @@ def predictive(made: Any) -> PosteriorPredictive:
     return PosteriorPredictive(made.network, made.lifted, made.guide, num_items=40, seed=3)
 
 
-def test_they_are_of_the_draws_that_predictions_are_made_of(make_fused: MakeFused) -> None:
-    made = make_fused(prior="laplace", scale=0.2, guide="normal")
+@pytest.mark.parametrize(("guide", "law"), [("laplace", stats.laplace), ("normal", stats.norm)])
+def test_they_are_of_the_draws_that_predictions_are_made_of(
+    guide: str, law: Any, make_fused: MakeFused
+) -> None:
+    made = make_fused(prior="laplace", scale=0.2, guide=guide)
     found = predictive(made)
     prior, own = log_prior_over_guide(found, 4)
     locations, scales = made.guide.locations(), made.guide.scales()
@@ -35,7 +38,7 @@ def test_they_are_of_the_draws_that_predictions_are_made_of(make_fused: MakeFuse
                 t.detach().double().numpy() for t in (value, locations[name], scales[name])
             )
             expected[0] += stats.laplace.logpdf(x, 0, 0.2).sum()
-            expected[1] += stats.norm.logpdf(x, loc, scale).sum()
+            expected[1] += law.logpdf(x, loc, scale).sum()
         np.testing.assert_allclose([prior[draw], own[draw]], expected, rtol=1e-4)
 
 

@@ -61,6 +61,7 @@ def test_weights_kept_for_all_chunks_are_those_drawn_anew(
 ) -> None:
     made, items = make_fused(), make_batches()
     found = predictive(made)
+    found._prepare()
     size = 4 * sum(site.shape.numel() for site in made.lifted.sites)
     assert found._cache(range(6), 6 * size) is not None
     assert found._cache(range(6), 6 * size - 1) is None

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.errors import ConfigError
 from bayesfuse.estimator.competitors.bench import Bench, Draws, Fitted, Network
-from bayesfuse.estimator.model import choose_device
+from bayesfuse.estimator.devices import choose_device
 from bayesfuse.inference.seeding import seeded
 
 

@@ -12,6 +12,7 @@ from bayesfuse.errors import UserError
 from bayesfuse.estimator.competitors import COMPETITORS
 from bayesfuse.estimator.competitors.bench import Bench, stopwatch
 from bayesfuse.evaluation.metrics import average_precision_per_label
+from tests.estimator.competitors.conftest import SMALL
 
 
 def test_a_network_is_trained_once(bench, monkeypatch):
@@ -62,3 +63,9 @@ def test_every_competitor_answers_alike(name, kind, request):
     if name != "mc-dropout":
         few = fitted.draws(bench.catalog, rows[5:9])
         np.testing.assert_allclose(few, draws[:, 5:9], rtol=1e-4)
+
+
+def test_a_mixture_is_held_against_single_points(catalog):
+    bench = Bench(catalog, FitConfig.parse({**SMALL, "members": 2, "epochs": 1}))
+    assert len(bench.network(0).classifier.model_.members) == 2
+    assert len(bench.twin(0).classifier.model_.members) == 1

@@ -1,0 +1,141 @@
+"""Training a model on items that are read and linked: each member of the mixture, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from bayesfuse.config import ModelConfig
+from bayesfuse.data.batches import Batches
+from bayesfuse.errors import ConfigError
+from bayesfuse.estimator.devices import choose_device, choose_precision
+from bayesfuse.estimator.finetuning import Finetuning
+from bayesfuse.estimator.inputs import TrainingData
+from bayesfuse.estimator.joint_finetuning import JointFinetuning
+from bayesfuse.estimator.model import (
+    BayesianModel,
+    build_model,
+    of_member,
+    set_data_statistics,
+    svi_settings,
+)
+from bayesfuse.estimator.pretraining import pretrained
+from bayesfuse.estimator.relations import relations_that_count
+from bayesfuse.estimator.validating import Validator
+from bayesfuse.graph.linked_features import LinkedFeatures
+from bayesfuse.inference.class_weights import ClassWeights
+from bayesfuse.inference.history import Epoch, Step, SVIResult
+from bayesfuse.inference.svi import SVI
+
+AnyFinetuning = Finetuning | JointFinetuning
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What training came to.
+
+    Attributes:
+        model: The model, with all members that were trained.
+        results: How the training of each went.
+        validator: Predicts the validation items by the whole mixture; None if there are none.
+    """
+
+    model: BayesianModel
+    results: tuple[SVIResult, ...]
+    validator: Validator | None
+
+
+def train(
+    data: TrainingData,
+    config: ModelConfig,
+    *,
+    finetuning: AnyFinetuning | None = None,
+    on_step: Callable[[Step], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Trained:
+    """Train every member: the first with the seed of the fit, each other with one made of it.
+
+    If the user interrupts, the member in training is kept as it is, and no further one is begun.
+
+    Args:
+        data: The training items and those to choose the epoch by.
+        config: The settings.
+        finetuning: Networks to be trained too.
+        on_step: Called after every step; `Step.member` tells whose it is.
+        on_epoch: Called after every epoch.
+
+    Raises:
+        ConfigError: If a setting does not fit the data, or several members are to be fine-tuned.
+        TrainingError: If the loss is not finite.
+    """
+    config.check_members()
+    if config.members > 1 and finetuning is not None:
+        raise ConfigError(
+            f"members is {config.members}, and --finetune trains one encoder for all of them. "
+            "Leave one of the two out."
+        )
+    models: list[BayesianModel] = []
+    results: list[SVIResult] = []
+    validator = None
+    for number in range(config.members):
+        own = of_member(config, number)
+        tell = on_step if on_step is None or not number else _of(number, on_step)
+        model, result, validator = _member(data, own, finetuning, tell, on_epoch)
+        models.append(model)
+        results.append(result)
+        if result.stopped == "interrupted":
+            break
+    if finetuning is not None:
+        finetuning.finish()
+    model = replace(models[0], others=tuple(models[1:]))
+    if validator is not None and len(models) > 1:
+        precision = choose_precision(config, choose_device(config.device))
+        validator = replace(validator, predictive=model.predictive(config.seed, precision))
+    return Trained(model, tuple(results), validator)
+
+
+def _of(number: int, on_step: Callable[[Step], None]) -> Callable[[Step], None]:
+    return lambda step: on_step(step._replace(member=number))
+
+
+def _member(
+    data: TrainingData,
+    config: ModelConfig,
+    finetuning: AnyFinetuning | None,
+    on_step: Callable[[Step], None] | None,
+    on_epoch: Callable[[Epoch], None] | None,
+) -> tuple[BayesianModel, SVIResult, Validator | None]:
+    """Train one posterior and its classifier."""
+    device = choose_device(config.device)
+    relations = relations_that_count(data, config)
+    features = data.train
+    if isinstance(features, LinkedFeatures):
+        features = features.thinned(config.neighbour_thinning, config.seed)
+    num_items, num_labels = data.train_labels.shape
+    positives = torch.from_numpy(data.train_labels.sum(axis=0).astype("int64"))
+    weights = ClassWeights.of_counts(config.class_weights, positives, num_items)
+    frozen = finetuning is None
+    start = pretrained(features, data, config, weights, relations, frozen=frozen)
+    transformer = finetuning.transformer if isinstance(finetuning, JointFinetuning) else None
+    model = build_model(
+        features.widths, num_labels, num_items, config, relations, start, transformer
+    )
+    set_data_statistics(model.network, data.train, positives, config.feature_norm, weights)
+    batches = Batches(features, data.train_labels, device)
+    if finetuning is not None:
+        batches = finetuning.train_batches(features, data.train_labels, device)
+    how = svi_settings(config, device)
+    front = None if finetuning is None else finetuning.front
+    svi = SVI(model.network, model.lifted, model.guide, how, front, weights)
+    validator = None
+    if data.val is not None:
+        val = Batches(data.val, data.val_labels, device)
+        predictive = model.predictive(config.seed, choose_precision(config, device))
+        validator = Validator(val, predictive, config.val_draws, finetuning, weights, how.loss)
+    result = svi.fit(batches, validator, on_step=on_step, on_epoch=on_epoch)
+    return model, result, validator
+
+
+__all__ = ["Trained", "train"]
