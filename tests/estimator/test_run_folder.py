@@ -160,6 +160,9 @@ def test_metrics_and_environment(fitted, saved):
         "best_epoch": fitted.result_.best_epoch,
         "stopped": "finished",
         "annealed": True,
+        "members": [
+            {"best_epoch": fitted.result_.best_epoch, "stopped": "finished", "annealed": True}
+        ],
         **fitted.config_.told(),
         "parameters": fitted.model_.num_parameters,
     }

@@ -116,8 +116,8 @@ class Bench:
         key = (elbo, seed)
         if key not in self._networks:
             settings = {**self._settings, "elbo": elbo, "seed": seed}
-            if elbo == "none":  # a point has no members
-                settings["members"] = 1
+            if elbo == "none":  # a point has no members, and is recalibrated in rows of their own
+                settings |= {"members": 1, "recalibrate": "none"}
             started = time.perf_counter()
             classifier = FusionClassifier(**settings).fit(self.catalog)
             self._networks[key] = Network(classifier, time.perf_counter() - started)

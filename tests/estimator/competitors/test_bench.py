@@ -66,6 +66,9 @@ def test_every_competitor_answers_alike(name, kind, request):
 
 
 def test_a_mixture_is_held_against_single_points(catalog):
-    bench = Bench(catalog, FitConfig.parse({**SMALL, "members": 2, "epochs": 1}))
-    assert len(bench.network(0).classifier.model_.members) == 2
-    assert len(bench.twin(0).classifier.model_.members) == 1
+    changes = {"members": 2, "recalibrate": "temperature", "epochs": 1}
+    bench = Bench(catalog, FitConfig.parse({**SMALL, **changes}))
+    mixture, twin = bench.network(0).classifier, bench.twin(0).classifier
+    assert (len(mixture.model_.members), len(twin.model_.members)) == (2, 1)
+    assert mixture.recalibration_ is not None  # the twin's temperature has a row of its own
+    assert twin.recalibration_ is None
