@@ -23,7 +23,7 @@ from bayesfuse.terminal import (
 
 
 # decisions play no part, and the competitors get frozen features
-@options_of(FitConfig, without=("decision", "recalibrate", *FinetuneConfig.model_fields))
+@options_of(FitConfig, without=("decision", *FinetuneConfig.model_fields))
 def compare(
     catalog: Annotated[
         str | None,

@@ -184,12 +184,6 @@ def check_comparable(
             "--finetune trains encoders with the network, which the competitors do not. Leave it "
             "out: all of them get the same frozen features."
         )
-    if config.recalibrate != "none":
-        problems.append(
-            f"--recalibrate {config.recalibrate} changes probabilities after training, and methods "
-            "are compared as they come out of it; set it to none. The twin has rows with "
-            "temperature scaling."
-        )
     if problems:
         raise ConfigError("\n".join(problems))
     chosen = set(COMPETITORS) if only is None else {FIRST, *only}

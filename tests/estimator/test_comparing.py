@@ -75,7 +75,6 @@ def test_noise_is_foreign_and_only_draws_can_tell():
         ({}, {"replicates": 0}, "--replicates is 0"),
         ({"elbo": "none"}, {}, "it is the row twin"),
         ({"finetune": {"text": 1}}, {}, "same frozen features"),
-        ({"recalibrate": "temperature"}, {}, "set it to none"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_read(changes, options, said):
