@@ -16,6 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # ArviZ 0.23, 
 FEW = ["--replicates", "100"]
 
 
+@pytest.mark.slow
 def test_text_and_json_say_the_same(fitted: Path, place: Path, bayesfuse: Bayesfuse) -> None:
     text, told = bayesfuse("check", fitted, *FEW), bayesfuse("check", fitted, *FEW, "--json")
     assert (text.code, text.err, told.code, told.err) == (0, "", 0, "")
@@ -55,6 +56,7 @@ def test_arviz_reads_what_it_writes(fitted: Path, place: Path, bayesfuse: Bayesf
     assert "new/idata.nc exists already" in again.err
 
 
+@pytest.mark.slow
 def test_pictures_are_made(fitted: Path, place: Path, bayesfuse: Bayesfuse) -> None:
     args = ["check", fitted, *FEW, "--guide-draws", "0", "--figures", "pictures"]
     done = bayesfuse(*args)

@@ -169,6 +169,7 @@ def test_a_run_without_a_posterior_has_no_draws(place: Path, bayesfuse: Bayesfus
     assert (found["mutual_information"] == 0).all()
 
 
+@pytest.mark.slow
 def test_the_report_is_one_page_in_the_run_folder(
     place: Path, fitted: Path, bayesfuse: Bayesfuse
 ) -> None:

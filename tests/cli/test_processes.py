@@ -31,6 +31,7 @@ def run(*args: object) -> Ran:
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_results_and_no_progress(place: Path) -> None:
     done = run(*FIT, "-o", "run", "--json")
     assert done.code == 0, done.err
@@ -61,6 +62,7 @@ def test_help_and_bad_settings_come_at_once(args: list[str]) -> None:
     assert not re.search(r"'(torch|pyro|pandas|numpy|sklearn)'", modules)
 
 
+@pytest.mark.slow
 def test_a_reader_who_has_had_enough(place: Path, fitted: Path) -> None:
     process = subprocess.Popen(
         argv("evaluate", fitted), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -153,6 +155,7 @@ def test_ctrl_c_before_the_annealing_has_ended(place: Path) -> None:
     assert Path("run/model.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_ctrl_c_before_training_leaves_nothing(place: Path) -> None:
     before = tree(place)
     done = interrupt([*FIT, *FOREVER, "-o", "run"], lambda seen: "reading" in seen, place)

@@ -44,6 +44,7 @@ def run(program: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_where_the_import_fails_the_names_are_declared_once():
     *failure, found = run(BY_ITSELF_THEN_OURS).splitlines()
     if not failure:
@@ -53,6 +54,7 @@ def test_where_the_import_fails_the_names_are_declared_once():
     assert found == "1 ['test_resnet']"
 
 
+@pytest.mark.slow
 def test_operators_that_are_there_are_left_alone():
     assert run(OPERATORS_ARE_THERE) == "0 torchvision"
 

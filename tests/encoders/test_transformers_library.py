@@ -17,6 +17,7 @@ print(import_transformers().BertModel.__name__)
 """
 
 
+@pytest.mark.slow
 def test_networks_can_be_imported_in_a_fresh_process():
     done = subprocess.run(
         [sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=120, check=True

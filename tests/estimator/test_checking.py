@@ -34,6 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return fitted(tmp_path_factory.mktemp("check") / "run")
 
 
+@pytest.mark.slow
 def test_a_fit_passes_and_permuted_labels_do_not(run: Run) -> None:
     found = check_run(run, "val", draws=16, seed=0, replicates=200, guide_draws=0)
     order = np.random.default_rng(0).permutation(len(run.classifier.label_names_))

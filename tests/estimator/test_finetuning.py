@@ -153,6 +153,7 @@ def test_new_items_are_encoded_with_what_the_networks_became(table, flags, tmp_p
     assert encoders["text"].fingerprint() != load_encoders(tmp_path / "plain")["text"].fingerprint()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run(table, flags):
     results = []
     for _ in range(2):

@@ -69,6 +69,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("guide", "fusion"), CASES)
 def test_means_spreads_and_quantiles_are_those_of_joint_draws(
     guide: str, fusion: str, failure_rate: float, monkeypatch: pytest.MonkeyPatch

@@ -65,6 +65,7 @@ def found(run: Run) -> Statistics:
     return collected(run)
 
 
+@pytest.mark.slow
 def test_the_check_is_that_of_the_command(run: Run, found: Statistics) -> None:
     asked = {"draws": DRAWS, "seed": SEED, "guide_draws": 0, "replicates": 1000}
     assert found.check == check_run(run, "val", **asked).posterior

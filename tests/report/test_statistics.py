@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from bayesfuse.report import ReportData
 from bayesfuse.report.statistics import Statistics, pictures_of
 
@@ -20,6 +22,7 @@ def test_every_section_has_its_pictures(report_data: ReportData) -> None:
     assert all(picture.alt and picture.caption for picture in pictures)
 
 
+@pytest.mark.slow
 def test_a_section_can_be_left_out(report_data: ReportData) -> None:
     found = dataclasses.replace(report_data.statistics, strata=[], competitors=None)
     assert pictures_of(found)["strata"] == []
