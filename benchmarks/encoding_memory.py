@@ -1,16 +1,19 @@
 """Peak memory of `bayesfuse encode` against the number of items, with small networks.
 
-    python benchmarks/encoding_memory.py [--items 1000 10000 100000]
+    python benchmarks/encoding_memory.py [--items 1000 10000 100000] [--table parquet|csv|jsonl]
 
 Writes catalogues of copies of the demo's plots and posters (each copy with a number of its own, so
-that it has to be encoded), encodes each in a process of its own, and prints a Markdown row a size:
-items, seconds, peak resident memory in MB, and how much of it was anonymous at the most: the rest
-are views of files, such as the features being written, which the system takes back as it likes.
+that it has to be encoded; in Parquet the posters are cells, otherwise files), encodes each in a
+process of its own, and prints a Markdown row a size: items, seconds, peak resident memory in MB,
+and how much of it was anonymous at the most: the rest are views of files, such as the features
+being written, which the system takes back as it likes.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import itertools
 import json
 import resource
 import subprocess
@@ -18,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,8 +33,10 @@ from tokenizers import BertWordPieceTokenizer
 from bayesfuse.data.demo import make_demo
 from bayesfuse.encoders.torchvision_operators import import_timm
 
+Rows = Iterator[tuple[str, str, bytes]]
+
 CATALOG = """\
-table = "items.parquet"
+table = "{table}"
 id = "id"
 [modalities.text]
 column = "plot"
@@ -60,22 +66,47 @@ def make_networks(folder: Path, plots: list[str]) -> tuple[Path, Path]:
     return bert, weights
 
 
-def write_catalog(folder: Path, num_items: int, networks: tuple[Path, Path]) -> None:
+def write_catalog(folder: Path, num_items: int, kind: str, networks: tuple[Path, Path]) -> None:
     folder.mkdir()
+    name = f"items.{kind}"
     table = make_demo(500, seed=0).table
     plots = [str(cell) for cell in table["plot"] if isinstance(cell, str)]
     posters = [cell for cell in table["poster"] if isinstance(cell, bytes)]
-    schema = pa.schema([("id", pa.string()), ("plot", pa.string()), ("poster", pa.binary())])
-    with pq.ParquetWriter(folder / "items.parquet", schema) as writer:
-        for start in range(0, num_items, 1000):
-            rows = range(start, min(start + 1000, num_items))
-            # what follows the end of a picture is not part of it
-            images = [posters[i % len(posters)] + str(i).encode() for i in rows]
-            texts = [f"{plots[i % len(plots)]} {i}" for i in rows]
-            arrays = [pa.array([f"i{i}" for i in rows]), pa.array(texts), pa.array(images)]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+    # what follows the end of a picture is not part of it
+    rows = (
+        (f"i{i}", f"{plots[i % len(plots)]} {i}", posters[i % len(posters)] + str(i).encode())
+        for i in range(num_items)
+    )
+    if kind == "parquet":
+        write_parquet(folder / name, rows)
+    else:
+        write_text(folder / name, rows)
     bert, weights = networks
-    (folder / "catalog.toml").write_text(CATALOG.format(bert=bert, weights=weights))
+    (folder / "catalog.toml").write_text(CATALOG.format(table=name, bert=bert, weights=weights))
+
+
+def write_parquet(path: Path, rows: Rows) -> None:
+    schema = pa.schema([("id", pa.string()), ("plot", pa.string()), ("poster", pa.binary())])
+    with pq.ParquetWriter(path, schema) as writer:
+        while part := list(itertools.islice(rows, 1000)):
+            arrays = [pa.array(cells) for cells in zip(*part, strict=True)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def write_text(path: Path, rows: Rows) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        if path.suffix == ".csv":
+            table.writerow(["id", "plot", "poster"])
+        for i, (name, plot, poster) in enumerate(rows):
+            picture = path.parent / "posters" / str(i // 1000) / f"{i}.png"
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            picture.write_bytes(poster)
+            place = str(picture.relative_to(path.parent))
+            if path.suffix == ".csv":
+                table.writerow([name, plot, place])
+            else:
+                file.write(json.dumps({"id": name, "plot": plot, "poster": place}) + "\n")
 
 
 def measure(folder: Path) -> None:
@@ -106,6 +137,7 @@ def _watch(highest: list[float], ended: threading.Event) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Peak memory of encoding, by number of items.")
     parser.add_argument("--items", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--table", choices=["parquet", "csv", "jsonl"], default="parquet")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -118,7 +150,7 @@ def main() -> None:
         networks = make_networks(Path(scratch), plots)
         for num_items in options.items:
             folder = Path(scratch) / str(num_items)
-            write_catalog(folder, num_items, networks)
+            write_catalog(folder, num_items, options.table, networks)
             command = [sys.executable, __file__, "--measure", str(folder)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             seconds, peak, own, new = json.loads(done.stdout.splitlines()[-1])

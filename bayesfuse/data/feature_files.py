@@ -22,8 +22,8 @@ from bayesfuse.data.findings import Findings
 from bayesfuse.data.hdf5 import StoredDataset
 from bayesfuse.data.list_columns import read_list_column
 from bayesfuse.data.sequences import Sequences
+from bayesfuse.data.table_columns import Cell
 from bayesfuse.data.tables import Table, open_table
-from bayesfuse.data.text_tables import Cell
 from bayesfuse.errors import FeatureError, did_you_mean
 
 AnyArray = NDArray[Any]

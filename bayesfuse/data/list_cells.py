@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bayesfuse.data.findings import Findings
-from bayesfuse.data.text_tables import Cell
+from bayesfuse.data.table_columns import Cell
 
 _SEPARATORS = ("|", ";", ",")
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from bayesfuse.data.rows import Rows, as_rows
 from bayesfuse.data.table_cells import ColumnKind
-from bayesfuse.data.tables import RowNumbers, is_blank
-from bayesfuse.data.text_tables import Cell
+from bayesfuse.data.table_columns import Cell, RowNumbers
+from bayesfuse.data.tables import is_blank
 
 RawKind = Literal["text", "bytes", "path", "table"]
 Row = Mapping[str, str | int | float | bool | None]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bayesfuse.data.raw import RawCell, as_raw
-from bayesfuse.data.tables import RowNumbers, Table
+from bayesfuse.data.table_columns import RowNumbers
+from bayesfuse.data.tables import Table
 
 
 @dataclass(frozen=True)

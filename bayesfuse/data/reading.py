@@ -22,8 +22,8 @@ from bayesfuse.data.roles import (
     read_ids,
     read_split,
 )
+from bayesfuse.data.table_columns import Cell
 from bayesfuse.data.tables import Table, is_blank
-from bayesfuse.data.text_tables import Cell
 from bayesfuse.errors import CatalogError
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesfuse.data.findings import Findings, first_few
+from bayesfuse.data.table_columns import Cell
 from bayesfuse.data.tables import is_blank
-from bayesfuse.data.text_tables import Cell
 from bayesfuse.errors import did_you_mean
 
 SPLITS = ("train", "val", "test")

@@ -3,49 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from bayesfuse.data.parquet_columns import ParquetColumns, reading_parquet
+from bayesfuse.data.table_columns import Cell, Chunks, Columns, RowNumbers
 from bayesfuse.data.text_tables import (
     COMPRESSED,
     DELIMITERS,
     JSON_LINES,
-    Cell,
     read_csv,
     read_json_lines,
 )
 from bayesfuse.errors import CatalogError, did_you_mean
 
-_BINARY = ("binary", "large_binary", "binary_view")
 TABLE_SUFFIXES = (".parquet", *DELIMITERS, *JSON_LINES)
 
-
-RowNumbers = NDArray[np.int64]
-Chunks = Iterator[tuple[RowNumbers, list[list[Cell]]]]
-
-# Rows of a Parquet file are held until they fill this, and its pages are read through this.
-_CHUNK_BYTES = 1 << 23
 _CHUNK_ROWS = 4096
-_BUFFER_BYTES = 1 << 20
-
-
-class _Columns(Protocol):
-    """Where a table's cells come from."""
-
-    def read(self, name: str) -> list[Cell]: ...
-
-    def stream(self, names: Sequence[str], rows: RowNumbers, max_rows: int) -> Chunks: ...
-
-    def is_binary(self, name: str) -> bool: ...
-
-    def null_count(self, name: str) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +41,7 @@ class Table:
     names: tuple[str, ...]
     num_rows: int
     is_csv: bool
-    columns: _Columns
+    columns: Columns
 
     def column(self, name: str) -> list[Cell]:
         """Return a column's cells, `items`.
@@ -75,7 +53,7 @@ class Table:
         return self.columns.read(name)
 
     def cells(self, name: str) -> Iterator[Cell]:
-        """Go through a column's cells; of a Parquet file no more than a chunk is held.
+        """Go through a column's cells, of which no more than a chunk is held.
 
         Raises:
             CatalogError: If there is no such column, or it cannot be read.
@@ -87,8 +65,8 @@ class Table:
     def stream(self, names: Sequence[str], rows: RowNumbers, max_rows: int) -> Chunks:
         """Yield some rows of some columns, a chunk at a time, in the order of the file.
 
-        Of a Parquet file, never more than a chunk is held: 8 MiB or one row, and a page of each
-        column. Its row groups that have none of the rows are not read.
+        Never more than a chunk is held: 8 MiB or one row, and a page of each column. Row groups
+        that have none of the rows are not read.
 
         Args:
             names: The columns.
@@ -156,7 +134,8 @@ def open_table(path: Path, delimiter: str | None = None) -> Table:
         delimiter: What separates the fields of a CSV; `,` (in `.tsv` a tab) if not given.
 
     Returns:
-        The table. Columns of Parquet are read when asked for.
+        The table. Columns of Parquet are read when asked for. A text is read whole, so that its
+        mistakes are found at once; what does not fit in some MiB waits in a temporary file.
 
     Raises:
         CatalogError: If the file is missing, damaged, or not what its name says.
@@ -177,11 +156,10 @@ def open_table(path: Path, delimiter: str | None = None) -> Table:
     if suffix == ".parquet":
         return _open_parquet(path)
     if suffix in JSON_LINES:
-        names, cells = read_json_lines(path)
+        text = read_json_lines(path)
     else:
-        names, cells = read_csv(path, delimiter, DELIMITERS[suffix])
-    num_rows = len(cells[names[0]]) if names else 0
-    return Table(path, names, num_rows, suffix in DELIMITERS, _InMemory(cells))
+        text = read_csv(path, delimiter, DELIMITERS[suffix])
+    return Table(path, text.names, text.num_rows, suffix in DELIMITERS, text.columns)
 
 
 def table_suffix(path: Path) -> str | None:
@@ -210,117 +188,14 @@ def parquet_batches(table: Table, name: str) -> Iterator[pa.Array]:
         CatalogError: If the table is no Parquet file, has no such column, or cannot be read.
     """
     table.require(name)
-    if not isinstance(table.columns, _Parquet):
+    if not isinstance(table.columns, ParquetColumns):
         raise CatalogError(table.path, [f"{table.path}: expected a .parquet file."])
-    with _reading(table.path):
+    with reading_parquet(table.path):
         for batch in table.columns.file.iter_batches(columns=[name]):
             yield batch.column(0)
 
 
-@dataclass(frozen=True)
-class _InMemory:
-    cells: dict[str, list[Cell]]
-
-    def read(self, name: str) -> list[Cell]:
-        return self.cells[name]
-
-    def stream(self, names: Sequence[str], rows: RowNumbers, max_rows: int) -> Chunks:
-        for start in range(0, len(rows), max_rows):
-            part = rows[start : start + max_rows]
-            yield part, [[self.cells[name][row] for row in part.tolist()] for name in names]
-
-    def is_binary(self, name: str) -> bool:
-        return False
-
-    def null_count(self, name: str) -> int | None:
-        return None
-
-
-@dataclass(frozen=True)
-class _Parquet:
-    path: Path
-    file: pq.ParquetFile
-
-    def read(self, name: str) -> list[Cell]:
-        every_row = np.arange(self.file.metadata.num_rows, dtype=np.int64)
-        found: list[Cell] = []
-        for _, (cells,) in self.stream([name], every_row, _CHUNK_ROWS):
-            found += cells
-        return found
-
-    def arrow(self, name: str) -> pa.Array:
-        with _reading(self.path):
-            column = self.file.read(columns=[name]).column(0)
-        return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-
-    def stream(self, names: Sequence[str], rows: RowNumbers, max_rows: int) -> Chunks:
-        # Through a buffer, or else the whole column of a row group is read at once.
-        with (
-            _reading(self.path),
-            pq.ParquetFile(self.path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file,
-        ):
-            if file.metadata.num_rows != self.file.metadata.num_rows:
-                raise CatalogError(self.path, [f"{self.path}: changed while it was read."])
-            end = 0
-            for group in range(file.metadata.num_row_groups):
-                about = file.metadata.row_group(group)
-                start, end = end, end + about.num_rows
-                wanted = rows[slice(*np.searchsorted(rows, [start, end]))]
-                size = max(1, min(max_rows, _CHUNK_BYTES // _row_bytes(about, names)))
-                batches = file.iter_batches(size, row_groups=[group], columns=list(names))
-                while len(wanted):
-                    batch = next(batches)
-                    count = int(np.searchsorted(wanted, start + len(batch)))
-                    if count:
-                        yield wanted[:count], _cells(batch, names, wanted[:count] - start)
-                    wanted, start = wanted[count:], start + len(batch)
-                    del batch  # before the next one is read
-
-    def is_binary(self, name: str) -> bool:
-        return str(self.file.schema_arrow.field(name).type) in _BINARY
-
-    def null_count(self, name: str) -> int | None:
-        metadata = self.file.metadata
-        total = 0
-        for group in range(metadata.num_row_groups):
-            row_group = metadata.row_group(group)
-            columns = (row_group.column(i) for i in range(row_group.num_columns))
-            column = next((c for c in columns if c.path_in_schema == name), None)
-            if column is None or column.statistics is None or not column.statistics.has_null_count:
-                return None
-            total += int(column.statistics.null_count)
-        return total
-
-
-def _cells(batch: pa.RecordBatch, names: Sequence[str], rows: RowNumbers) -> list[list[Cell]]:
-    if len(rows) < len(batch):
-        batch = batch.take(pa.array(rows))
-    return [batch.column(batch.schema.names.index(name)).to_pylist() for name in names]
-
-
-def _row_bytes(about: pa.RowGroupMetaData, names: Sequence[str]) -> int:
-    """Return about how many bytes a row of these columns takes."""
-    columns = (about.column(i) for i in range(about.num_columns))
-    return 1 + sum(
-        int(column.total_uncompressed_size // max(1, about.num_rows))
-        for column in columns
-        if column.path_in_schema in names
-    )
-
-
 def _open_parquet(path: Path) -> Table:
-    with _reading(path):
-        file = pq.ParquetFile(path)
-    names = tuple(str(name) for name in file.schema_arrow.names)
-    return Table(path, names, int(file.metadata.num_rows), False, _Parquet(path, file))
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise CatalogError(
-            path, [f"{path}: truncated, damaged or no Parquet file ({reason})."]
-        ) from error
+    columns = ParquetColumns.open(path)
+    names = tuple(str(name) for name in columns.file.schema_arrow.names)
+    return Table(path, names, int(columns.file.metadata.num_rows), False, columns)

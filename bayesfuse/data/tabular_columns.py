@@ -14,8 +14,8 @@ from bayesfuse.data.catalog_file import split_reference
 from bayesfuse.data.findings import Findings
 from bayesfuse.data.raw import RawColumn, Row
 from bayesfuse.data.table_cells import ColumnKind, as_number, column_kind, is_table_cell
-from bayesfuse.data.tables import TABLE_SUFFIXES, RowNumbers, Table, is_blank
-from bayesfuse.data.text_tables import Cell
+from bayesfuse.data.table_columns import Cell, RowNumbers
+from bayesfuse.data.tables import TABLE_SUFFIXES, Table, is_blank
 
 
 def read_columns(

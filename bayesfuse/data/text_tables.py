@@ -12,12 +12,13 @@ import lzma
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from bayesfuse.data.spooled_columns import Spool
+from bayesfuse.data.table_columns import Cell, Columns
 from bayesfuse.errors import CatalogError
-
-Cell = object  # str, bytes, a number, a list, or None where there is nothing
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
@@ -25,9 +26,22 @@ COMPRESSED = (".gz", ".bz2", ".xz")
 _CANDIDATES = (",", ";", "\t", "|")
 
 
-def read_csv(
-    path: Path, delimiter: str | None, default: str
-) -> tuple[tuple[str, ...], dict[str, list[Cell]]]:
+@dataclass(frozen=True)
+class TextTable:
+    """A table of text that has been read and found whole.
+
+    Attributes:
+        names: The columns' names.
+        num_rows: The number of rows, the header not counted.
+        columns: The cells.
+    """
+
+    names: tuple[str, ...]
+    num_rows: int
+    columns: Columns
+
+
+def read_csv(path: Path, delimiter: str | None, default: str) -> TextTable:
     """Read a CSV with a header; every cell is text, exactly as written.
 
     Args:
@@ -36,7 +50,7 @@ def read_csv(
         default: The delimiter that the file's name stands for.
 
     Returns:
-        The columns' names, and each column's cells.
+        The table; a bounded part of it is in memory.
 
     Raises:
         CatalogError: If the delimiter looks wrong, a row has too few or too many fields, a column
@@ -46,53 +60,31 @@ def read_csv(
     if len(used) != 1:
         raise CatalogError(path, [f'{path}: the delimiter is one character; got "{delimiter}".'])
     with _text(path) as file, _long_cells():
-        rows, problem = _rows(path, file, used, chosen=delimiter is not None)
-    if problem:
-        raise CatalogError(path, [problem])
-    names = tuple(rows[0])
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise CatalogError(
-            path, [f"{path}: columns named twice: {', '.join(map(repr, twice))}; rename them."]
-        )
-    return names, {name: [row[i] for row in rows[1:]] for i, name in enumerate(names)}
+        lines = _lines(path, file, used, chosen=delimiter is not None)
+        return _read_rows(path, lines, used)
 
 
-def read_json_lines(path: Path) -> tuple[tuple[str, ...], dict[str, list[Cell]]]:
+def read_json_lines(path: Path) -> TextTable:
     """Read JSON lines: one object a line; a key that a line leaves out is null there.
 
     Args:
         path: The file, UTF-8, possibly compressed.
 
     Returns:
-        The columns' names, in order of appearance, and each column's cells.
+        The table, its columns in order of appearance; a bounded part of it is in memory.
 
     Raises:
         CatalogError: If a line is not a JSON object, or the file is not UTF-8 or is damaged.
     """
-    rows: list[dict[str, Cell]] = []
-    with _text(path) as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise CatalogError(
-                    path,
-                    [f"{path}, line {number}: not JSON ({error.msg}); expected one object a line."],
-                ) from error
-            if not isinstance(row, dict):
-                raise CatalogError(
-                    path,
-                    [
-                        f"{path}, line {number}: a JSON {type(row).__name__}; expected one object "
-                        'a line, such as {"id": "a", "genres": ["Drama"]}.'
-                    ],
-                )
-            rows.append(row)
-    names = tuple(dict.fromkeys(name for row in rows for name in row))
-    return names, {name: [row.get(name) for row in rows] for name in names}
+    # The last line may name a new column, so that cells are kept on a second reading only.
+    names = tuple(dict.fromkeys(name for row in _objects(path) for name in row))
+    spool = Spool(path, names)
+    for row in _objects(path):
+        if not row.keys() <= set(names):
+            raise CatalogError(path, [f"{path}: changed while it was read."])
+        cells = [row.get(name) for name in names]
+        spool.append([None if cell is None else json.dumps(cell) for cell in cells])
+    return TextTable(names, spool.num_rows, spool.columns(json.loads))
 
 
 def likely_delimiter(header: str, used: str, *, chosen: bool) -> str | None:
@@ -120,41 +112,84 @@ def likely_delimiter(header: str, used: str, *, chosen: bool) -> str | None:
     return best
 
 
-def _rows(
-    path: Path, file: TextIO, used: str, *, chosen: bool
-) -> tuple[list[list[str]], str | None]:
+def _lines(path: Path, file: TextIO, used: str, *, chosen: bool) -> Iterator[str]:
+    """Return the lines of a CSV, once its header speaks for the delimiter."""
     first = file.readline()
     if not first.strip():
-        return [], f"{path}: the table is empty; expected a header and rows."
+        raise CatalogError(path, [f"{path}: the table is empty; expected a header and rows."])
     likely = likely_delimiter(first.rstrip("\r\n"), used, chosen=chosen)
     if likely is not None:
         shown = _shown(likely)
-        return [], (
-            f"{path}: its header does not come apart at '{_shown(used)}'; it looks like '{shown}'. "
-            f"--delimiter '{shown}' reads it (in catalog.toml: delimiter = \"{shown}\")."
+        raise CatalogError(
+            path,
+            [
+                f"{path}: its header does not come apart at '{_shown(used)}'; it looks like "
+                f"'{shown}'. --delimiter '{shown}' reads it (in catalog.toml: "
+                f'delimiter = "{shown}").'
+            ],
         )
-    reader = csv.reader(itertools.chain([first], file), delimiter=used, strict=True)
-    rows: list[list[str]] = []
-    uneven: list[tuple[int, int]] = []
+    return itertools.chain([first], file)
+
+
+def _read_rows(path: Path, lines: Iterator[str], used: str) -> TextTable:
+    reader = csv.reader(lines, delimiter=used, strict=True)
+    names: tuple[str, ...] = ()
+    num_uneven, first_uneven = 0, ""
     try:
+        names = tuple(next(reader))
+        spool = Spool(path, names)
         for row in reader:
-            if rows and row and len(row) != len(rows[0]):
-                uneven.append((reader.line_num, len(row)))
-            if row:
-                rows.append(row)
+            if len(row) == len(names):
+                spool.append(row)
+            elif row:
+                num_uneven += 1
+                first_uneven = first_uneven or f"line {reader.line_num}, {len(row)}"
     except csv.Error as error:
-        return [], (
-            f"{path}, line {reader.line_num}: does not parse as a CSV ({error}). Quote cells that "
-            "hold the delimiter, a quote or a line break, and double a quote within them."
+        raise CatalogError(
+            path,
+            [
+                f"{path}, line {reader.line_num}: does not parse as a CSV ({error}). Quote cells "
+                "that hold the delimiter, a quote or a line break, and double a quote within them."
+            ],
+        ) from error
+    if num_uneven:
+        raise CatalogError(
+            path,
+            [
+                f"{path}: {num_uneven} of {num_uneven + spool.num_rows} rows have another number "
+                f"of fields than the header's {len(names)} (first: {first_uneven}). Quote cells "
+                f"that hold the delimiter '{_shown(used)}' or a line break."
+            ],
         )
-    if uneven:
-        line, got = uneven[0]
-        return [], (
-            f"{path}: {len(uneven)} of {len(rows) - 1} rows have another number of fields than the "
-            f"header's {len(rows[0])} (first: line {line}, {got}). Quote cells that hold the "
-            f"delimiter '{_shown(used)}' or a line break."
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise CatalogError(
+            path, [f"{path}: columns named twice: {', '.join(map(repr, twice))}; rename them."]
         )
-    return rows, None
+    return TextTable(names, spool.num_rows, spool.columns())
+
+
+def _objects(path: Path) -> Iterator[dict[str, Cell]]:
+    with _text(path) as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise CatalogError(
+                    path,
+                    [f"{path}, line {number}: not JSON ({error.msg}); expected one object a line."],
+                ) from error
+            if not isinstance(row, dict):
+                raise CatalogError(
+                    path,
+                    [
+                        f"{path}, line {number}: a JSON {type(row).__name__}; expected one object "
+                        'a line, such as {"id": "a", "genres": ["Drama"]}.'
+                    ],
+                )
+            yield row
 
 
 def _shown(delimiter: str) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesfuse.data.findings import Findings, first_few
+from bayesfuse.data.table_columns import Cell
 from bayesfuse.data.tables import is_blank, open_table
-from bayesfuse.data.text_tables import Cell
 from bayesfuse.errors import CatalogError, did_you_mean
 from bayesfuse.graph.building import MAX_RELATIONS
 from bayesfuse.graph.csr import Int64, check_self_loops

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bayesfuse.data.text_tables import likely_delimiter, read_csv, read_json_lines
+from bayesfuse.data import spooled_columns
+from bayesfuse.data.text_tables import TextTable, likely_delimiter, read_csv, read_json_lines
 from bayesfuse.errors import CatalogError
 
 awkward = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
@@ -23,6 +24,17 @@ def written(folder: Path, content: str | bytes, name: str = "items.csv") -> Path
     return path
 
 
+def cells_of(table: TextTable) -> dict[str, list[object]]:
+    return {name: table.columns.read(name) for name in table.names}
+
+
+@pytest.fixture(params=["in memory", "spooled"])
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have rows wait in a temporary file, at the second time, two or three at once."""
+    if request.param == "spooled":
+        monkeypatch.setattr(spooled_columns, "_HELD_BYTES", 200)
+
+
 def problem(path: Path, delimiter: str | None = None) -> str:
     json_lines = path.name.endswith("jsonl")
     with pytest.raises(CatalogError) as caught:
@@ -31,6 +43,7 @@ def problem(path: Path, delimiter: str | None = None) -> str:
     return caught.value.problems[0]
 
 
+@pytest.mark.usefixtures("place")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.tuples(awkward, awkward), max_size=5),
@@ -42,21 +55,21 @@ def test_any_text_survives_a_csv(
     path = tmp_path / "items.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows([("a", "b"), *rows])
-    names, cells = read_csv(path, delimiter, ",")
-    assert names == ("a", "b")
-    assert list(zip(cells["a"], cells["b"], strict=True)) == rows
+    table = read_csv(path, delimiter, ",")
+    assert (table.names, table.num_rows) == (("a", "b"), len(rows))
+    assert list(zip(*cells_of(table).values(), strict=True)) == rows
 
 
 def test_nothing_is_taken_for_a_number_or_for_missing(tmp_path: Path) -> None:
-    _, cells = read_csv(written(tmp_path, "id,n\n007,NA\n1e5,null\n"), None, ",")
-    assert cells == {"id": ["007", "1e5"], "n": ["NA", "null"]}
+    table = read_csv(written(tmp_path, "id,n\n007,NA\n1e5,null\n"), None, ",")
+    assert cells_of(table) == {"id": ["007", "1e5"], "n": ["NA", "null"]}
 
 
 def test_byte_order_marks_blank_lines_and_long_cells(tmp_path: Path) -> None:
     limit = csv.field_size_limit()
     long = "x" * (limit + 1)
     path = written(tmp_path, f"\ufeffid,plot\n\na,{long}\n\n")
-    assert read_csv(path, None, ",") == (("id", "plot"), {"id": ["a"], "plot": [long]})
+    assert cells_of(read_csv(path, None, ",")) == {"id": ["a"], "plot": [long]}
     assert csv.field_size_limit() == limit
 
 
@@ -69,7 +82,7 @@ def test_compressed_text_is_read_and_a_truncated_file_refused(
     assert callable(pack)
     packed = pack(("id,b\n" + "a,1\n" * 5000).encode())
     path = written(tmp_path, packed, f"items.csv.{suffix}")
-    assert len(read_csv(path, None, ",")[1]["id"]) == 5000
+    assert cells_of(read_csv(path, None, ","))["id"] == ["a"] * 5000
     assert "truncated or damaged" in problem(written(tmp_path, packed[:-8], path.name))
     assert "truncated or damaged" in problem(written(tmp_path, b"no archive", path.name))
 
@@ -87,21 +100,22 @@ def test_a_wrong_delimiter_is_named(tmp_path: Path, header: str, shown: str) -> 
     message = problem(written(tmp_path, header + "\n"))
     assert f"--delimiter '{shown}' reads it" in message
     assert f'delimiter = "{shown}"' in message
-    assert read_csv(tmp_path / "items.csv", shown, ",")[0][0] == "id"
+    assert read_csv(tmp_path / "items.csv", shown, ",").names[0] == "id"
 
 
 def test_a_delimiter_that_was_chosen_is_doubted_only_if_it_splits_nothing(tmp_path: Path) -> None:
     path = written(tmp_path, "id,a,b;c\n1,2,3;4\n")
-    assert read_csv(path, ";", ",")[0] == ("id,a,b", "c")
+    assert read_csv(path, ";", ",").names == ("id,a,b", "c")
     assert "--delimiter ','" in problem(path, "|")
     assert likely_delimiter("id", ",", chosen=False) is None
     assert "one character" in problem(path, "::")
-    assert read_csv(written(tmp_path, "a\tb\n1\t2\n"), "\\t", ",")[1]["b"] == ["2"]
+    assert read_csv(written(tmp_path, "a\tb\n1\t2\n"), "\\t", ",").columns.read("b") == ["2"]
 
 
+@pytest.mark.usefixtures("place")
 def test_rows_of_another_length_are_counted(tmp_path: Path) -> None:
-    message = problem(written(tmp_path, 'a,b\n"x\ny",2\n1\n3,4,5\n'))
-    assert "2 of 3 rows" in message
+    message = problem(written(tmp_path, 'a,b\n"x\ny",2\n1\n3,4,5\n' + "6,7\n" * 9))
+    assert "2 of 12 rows" in message
     assert "(first: line 4, 1)" in message
 
 
@@ -124,6 +138,7 @@ def test_empty_files_and_repeated_columns_are_refused(tmp_path: Path) -> None:
     assert "columns named twice: 'a'" in problem(written(tmp_path, "a,b,a\n1,2,3\n"))
 
 
+@pytest.mark.usefixtures("place")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), awkward | st.none() | st.lists(awkward))))
 def test_any_objects_survive_json_lines(tmp_path: Path, rows: list[dict[str, object]]) -> None:
@@ -133,10 +148,11 @@ def test_any_objects_survive_json_lines(tmp_path: Path, rows: list[dict[str, obj
         encoding="utf-8",
         newline="",
     )
-    names, cells = read_json_lines(path)
-    assert set(names) == {name for row in rows for name in row}
-    for name in names:
-        assert cells[name] == [row.get(name) for row in rows]
+    table = read_json_lines(path)
+    assert set(table.names) == {name for row in rows for name in row}
+    assert table.num_rows == len(rows)
+    for name, cells in cells_of(table).items():
+        assert cells == [row.get(name) for row in rows]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, features
 
 from bayesfuse.data.raw import RawColumn, RawKind
-from bayesfuse.data.tables import Cell
+from bayesfuse.data.table_columns import Cell
 from bayesfuse.encoders.pictures import UnreadableError
 from bayesfuse.report.thumbnails import (
     MOST_BYTES,
