@@ -75,6 +75,9 @@ class ParquetColumns:
                         yield wanted[:count], _cells(batch, names, wanted[:count] - start)
                     wanted, start = wanted[count:], start + len(batch)
                     del batch  # before the next one is read
+                del batches
+                # or else Arrow keeps what it had for the next one, which may be other threads'
+                pa.default_memory_pool().release_unused()
 
     def is_binary(self, name: str) -> bool:
         """Return whether a column is declared to hold bytes."""

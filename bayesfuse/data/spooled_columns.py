@@ -103,6 +103,8 @@ class _TemporaryFile:
         with self._writing():
             arrays = [pa.array(column, pa.large_string()) for column in cells]
             self._writer.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
+        del arrays
+        pa.default_memory_pool().release_unused()
 
     def close(self) -> None:
         with self._writing():
