@@ -52,7 +52,7 @@ class OutputMoments:
         else:
             self._variance: Tensor = weights.variance
         self._bias = layer.bias
-        self._bias_variance: Tensor | float = 0.0
+        self._bias_variance: Tensor | None = None
         if bias is not None:
             self._bias, self._bias_variance = of(bias).mean, of(bias).variance
 
@@ -64,11 +64,11 @@ class OutputMoments:
         """
         loc, squares = F.linear(x, self._loc, self._bias), x.square()
         if self._factors is None:
-            variance = F.linear(squares, self._variance)
+            variance = F.linear(squares, self._variance, self._bias_variance)
         else:
             columns, rows = self._factors
-            variance = (squares @ columns) @ rows.T
-        return _full(loc), _full(variance) + self._bias_variance
+            variance = F.linear(squares @ columns, rows, self._bias_variance)
+        return _full(loc), _full(variance)
 
 
 def _pairs(factor: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ def with_compiler() -> NoiseKernels:
 
 def normal(seed: int, num: int = 200_000) -> Tensor:
     seeds = torch.tensor([seed, seed // 17 + 3], dtype=torch.int32)
-    return module.noisy(torch.zeros(num), torch.ones(num), seeds)
+    return module.noisy(torch.zeros(num), torch.ones(num), seeds)[0]
 
 
 @pytest.mark.parametrize("seed", [0, 1, -5, 2**31 - 1])
@@ -49,10 +49,13 @@ def test_noise_is_normal(seed: int, failure_rate: float) -> None:
 
 def test_neighbours_and_seeds_have_nothing_to_do_with_each_other(failure_rate: float) -> None:
     first, second = normal(1), normal(2)
-    pairs = [(first[:-lag], first[lag:]) for lag in (1, 2, 4, 64, 1024)] + [(first, second)]
+    pairs = [(first[:-lag], first[lag:]) for lag in (1, 2, 4, 64, 1024)] + [
+        (first, second),
+        (first[:100_000], first[100_000:]),
+    ]
     for one, other in pairs:
         for a, b in ((one, other), (one.abs(), other.abs())):
-            assert stats.pearsonr(a.numpy(), b.numpy()).pvalue > failure_rate / 12
+            assert stats.pearsonr(a.numpy(), b.numpy()).pvalue > failure_rate / 14
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler's own parts

@@ -43,7 +43,11 @@ def ends(num_rows: int, num_columns: int) -> tuple[Tensor, Tensor, Tensor]:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler's own parts
 @pytest.mark.parametrize("kernels", ["eager", COMPILED])
 @pytest.mark.parametrize("drawn", [True, False], ids=["drawn", "mean"])
-def test_gradients_are_those_of_torch(kernels: str, drawn: bool) -> None:
+@pytest.mark.parametrize("part", [1 << 19, 310, 1])  # of 1,550 elements
+def test_gradients_are_those_of_torch(
+    kernels: str, drawn: bool, part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PART", part)
     loc, rows, columns = ends(50, 31)
     b = torch.tensor(0.3)
     q = FusedTiedLaplace(loc, rows, columns, b, EAGER if kernels == "eager" else with_compiler())
@@ -106,7 +110,7 @@ def test_compiled_once_for_matrices_of_any_shape() -> None:
     assert compiled() is kernels
     before = counters["stats"]["unique_graphs"]
     b = torch.tensor(0.3)
-    for shape in ((100, 100), (60, 200), (9001, 2), (3, 3333)):
+    for shape in ((100, 100), (60, 200), (9001, 2), (3, 3333), (1100, 1000), (7, 200_000)):
         leaves = ends(*shape)
         found = {}
         for name, way in (("compiled", kernels), ("eager", EAGER)):
