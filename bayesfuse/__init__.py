@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bayesfuse.data.features import FeatureTable
     from bayesfuse.encoders.catalogues import encode_catalog
     from bayesfuse.estimator.classifier import FusionClassifier
+    from bayesfuse.estimator.student import Student
     from bayesfuse.evaluation.evaluate import evaluate
     from bayesfuse.evaluation.uncertainty import summarise
     from bayesfuse.inference.annealing import AnnealingSchedule
@@ -37,6 +38,7 @@ _WHERE = {
     "FusionClassifier": "bayesfuse.estimator.classifier",
     "FusionNetwork": "bayesfuse.models.network",
     "Prior": "bayesfuse.inference.priors",
+    "Student": "bayesfuse.estimator.student",
     "encode_catalog": "bayesfuse.encoders.catalogues",
     "evaluate": "bayesfuse.evaluation.evaluate",
     "lift": "bayesfuse.inference.lifting",
@@ -54,6 +56,7 @@ __all__ = [
     "FusionClassifier",
     "FusionNetwork",
     "Prior",
+    "Student",
     "UserError",
     "encode_catalog",
     "evaluate",

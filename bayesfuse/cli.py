@@ -13,6 +13,7 @@ from bayesfuse.cli_check import check
 from bayesfuse.cli_compare import compare
 from bayesfuse.cli_data import data_app
 from bayesfuse.cli_decide import decide
+from bayesfuse.cli_distill import distill
 from bayesfuse.cli_explain import explain
 from bayesfuse.cli_graph import graph
 from bayesfuse.cli_models import models
@@ -146,7 +147,9 @@ def encode(
     typer.echo(json.dumps(done.to_dict()) if as_json else str(done))
 
 
-for verb in (predict, evaluate, decide, check, rank, explain, report, compare, graph, models):
+for verb in (
+    predict, evaluate, decide, check, rank, explain, report, compare, distill, graph, models,
+):  # fmt: skip
     app.command()(verb)
 
 

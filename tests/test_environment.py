@@ -28,6 +28,9 @@ EXTRAS = {
     "matplotlib": "report",
     "jinja2": "report",
     "mapie": "decisions",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
+    "onnxruntime": "onnx",
 }
 """Every optional package and the extra that brings it."""
 
@@ -62,7 +65,7 @@ def test_the_table_names_every_optional_package() -> None:
     declared: dict[str, str] = {}
     for line in importlib.metadata.requires("bayesfuse") or []:
         requirement = Requirement(line)
-        for extra in ("text", "image", "hdf5", "pyg", "dgl", "report", "decisions"):
+        for extra in ("text", "image", "hdf5", "pyg", "dgl", "report", "decisions", "onnx"):
             if f'extra == "{extra}"' in str(requirement.marker):
                 declared.setdefault(requirement.name.replace("-", "_"), extra)
     assert declared == EXTRAS

@@ -94,7 +94,7 @@ def test_every_source_is_one_concept(source: Path) -> None:
 
 def test_every_extra_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = {"text", "image", "hdf5", "pyg", "dgl", "report", "decisions"}
+    extras = {"text", "image", "hdf5", "pyg", "dgl", "report", "decisions", "onnx"}
     extras |= {"bench", "dev", "all"}
     assert set(project["optional-dependencies"]) == extras
     assert set(importlib.metadata.metadata("bayesfuse").get_all("Provides-Extra")) == extras

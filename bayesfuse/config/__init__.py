@@ -16,6 +16,7 @@ from bayesfuse.config.commands import (
     PredictConfig,
 )
 from bayesfuse.config.deciding import GOALS, SCOPES, DecideConfig
+from bayesfuse.config.distilling import DISTILL_METHODS, VIEW_WEIGHTS, DistillConfig
 from bayesfuse.config.encoding import (
     ENCODER_PRECISIONS,
     LONG_TEXTS,
@@ -62,6 +63,7 @@ __all__ = [
     "COMPILE",
     "DECAYS",
     "DECISIONS",
+    "DISTILL_METHODS",
     "EDGE_BIASES",
     "ELBOS",
     "ENCODER_PRECISIONS",
@@ -90,9 +92,11 @@ __all__ = [
     "SCOPES",
     "SELF_LOOPS",
     "SPLITS",
+    "VIEW_WEIGHTS",
     "CatalogConfig",
     "Config",
     "DecideConfig",
+    "DistillConfig",
     "EncodeConfig",
     "EncoderConfig",
     "FinetuneConfig",
