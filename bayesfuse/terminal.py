@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
-from bayesfuse.config import ELBOS, Config, FinetuneConfig, FitConfig, GraphConfig
+from bayesfuse.config import DEEP_RULES, ELBOS, Config, FinetuneConfig, FitConfig, GraphConfig
 from bayesfuse.errors import BayesfuseError, UserError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ _ONLY_WITH: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("classifier", ("maxout",), ("classifier_hidden", "pieces")),
     ("model", ("fusion",), ("fusion",)),
     ("model", ("fusion", "mm-gatbt"), ("hidden",)),
-    ("fusion_rule", ("bitransformer",), ("transformer_layers",)),
+    ("fusion_rule", DEEP_RULES, ("transformer_layers",)),
     ("graph", ("people",), tuple(name for name in GraphConfig.model_fields if name != "graph")),
     ("graph_relations", ("each",), ("graph_query",)),
     ("graph_relations", ("union",), ("graph_edge_bias",)),
@@ -170,7 +170,7 @@ def without_effect(settings: FitConfig, given: Mapping[str, Any]) -> list[str]:
         if idle and got not in values:
             only = ", ".join(values)
             found.append(f"{', '.join(idle)}: no effect with {flag} {got}; for {flag} {only} only.")
-    if settings.model == "mm-gatbt" and "text" in (settings.finetune or ()):
+    if settings.joint_model is not None and "text" in (settings.finetune or ()):
         idle = [f"--{n.replace('_', '-')}" for n in ("hidden", "transformer_layers") if n in given]
         if idle:
             found.append(f"{', '.join(idle)}: no effect where the text's own network is trained.")

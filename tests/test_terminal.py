@@ -161,7 +161,10 @@ def test_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         ({"similarity_beta": 3.0}, ["--similarity-beta: no effect without --multi-similarity."]),
         ({"focal_gamma": 3.0}, ["--focal-gamma: no effect with --loss bce; for --loss focal"]),
-        ({"transformer_layers": 3}, ["no effect with --fusion gmu; for --fusion bitransformer"]),
+        (
+            {"transformer_layers": 3},
+            ["no effect with --fusion gmu; for --fusion bitransformer,"],
+        ),
     ],
 )
 def test_settings_without_effect_are_told(given: dict[str, Any], said: list[str]) -> None:

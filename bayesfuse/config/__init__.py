@@ -41,6 +41,7 @@ from bayesfuse.config.model import (
     COMPILE,
     DECAYS,
     DECISIONS,
+    DEEP_RULES,
     ELBOS,
     FUSIONS,
     GUIDES,
@@ -53,6 +54,7 @@ from bayesfuse.config.model import (
     RECALIBRATIONS,
     SCHEDULES,
     SPLITS,
+    STEP_RULES,
     ModelConfig,
 )
 from bayesfuse.config.ranking import RANKINGS, RankConfig
@@ -63,6 +65,7 @@ __all__ = [
     "COMPILE",
     "DECAYS",
     "DECISIONS",
+    "DEEP_RULES",
     "DISTILL_METHODS",
     "EDGE_BIASES",
     "ELBOS",
@@ -92,6 +95,7 @@ __all__ = [
     "SCOPES",
     "SELF_LOOPS",
     "SPLITS",
+    "STEP_RULES",
     "VIEW_WEIGHTS",
     "CatalogConfig",
     "Config",

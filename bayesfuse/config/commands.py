@@ -36,6 +36,19 @@ PRESETS: dict[str, dict[str, Any]] = {
         "l2": 0.1,
         "batch_size": 512,
     },
+    "mmbt": {
+        "fusion": "mmbt",
+        "elbo": "none",
+        "class_weights": "positive",
+        "classifier": "linear",
+        "dropout": 0.1,
+        "epochs": 100,
+        "warmup_epochs": 10.0,
+        "patience": 5,
+        "batch_size": 160,
+        "backbone_learning_rate": 5e-5,
+        "layer_decay": 1.0,
+    },
     "mm-gatbt": {
         "model": "mm-gatbt",
         "graph": "people",
@@ -61,9 +74,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "refnet-ms": {**_REFNET, "multi_similarity": 0.1},
 }
 """Named sets of settings. `pm-mo`: Armitage et al. 2020, sec. 4.1 and their best row, λKL+L2.
-`mm-gatbt`: Seo et al. 2022 and their published code, without posterior; batches of 12 of which 6
-make a step are batches of 72 here. `refnet` and `refnet-ms`: Sankaran et al. 2021, sec. 5.1, on
-features of frozen encoders, and so at our learning rate in place of 5e-5."""
+`mmbt`: Kiela et al. 2020, the command of their published code; batches of 4 of which 40 make a step
+are batches of 160 here, and networks are not frozen at first. `mm-gatbt`: Seo et al. 2022 and their
+published code, without posterior; batches of 12 of which 6 make a step are batches of 72 here.
+`refnet` and `refnet-ms`: Sankaran et al. 2021, sec. 5.1, on features of frozen encoders, and so at
+our learning rate in place of 5e-5."""
 
 RUN_DECISIONS = ("decided", *DECISIONS)
 """Decision rules of a run: those of a fit, and what `bayesfuse decide` chose."""
@@ -103,6 +118,13 @@ class FitConfig(ModelConfig, CatalogConfig, EncoderConfig, RunningConfig, Finetu
         None,
         description=f"A set of settings that flags still override: {', '.join(PRESETS)}.",
     )
+
+    @property
+    def joint_model(self) -> str | None:
+        """The flag of a model whose transformer may read the text itself; None of any other."""
+        if self.model == "mm-gatbt":
+            return "--model mm-gatbt"
+        return "--fusion mmbt" if self.model == "fusion" and self.fusion == "mmbt" else None
 
     @classmethod
     def resolve(

@@ -50,6 +50,16 @@ def _is_number(text: str) -> bool:
         return False
 
 
+def _grid(value: Any) -> Any:
+    """Read `"3x2"`, rows and columns, or one number for both."""
+    read = _value(value.strip().replace(",", "x")) if isinstance(value, str) else value
+    parts = read if isinstance(read, tuple | list) else (read, read)
+    whole = [part for part in parts if isinstance(part, int) and not isinstance(part, bool)]
+    if value is not None and (len(parts) != 2 or len(whole) != 2 or min(whole) < 1):
+        raise ValueError(f"{value!r} is no grid; expected rows x columns such as 3x2, or 3.")
+    return value if value is None else tuple(whole)
+
+
 Settings = Annotated[Mapping[str, Setting], BeforeValidator(_settings)]
 
 
@@ -88,6 +98,16 @@ class EncoderConfig(Config):
         None,
         description="Of images, where it is not to be the model's own, as "
         "input_size=3x320x224,crop_pct=1,crop_mode=squash,mean=0.5,std=0.5.",
+    )
+    keep_sequence: Names | None = Field(
+        None,
+        description="Modalities of which each step is kept in place of one vector, as text,image: "
+        "a text's tokens, a picture's places. For fusion rules that read steps.",
+    )
+    image_grid: Annotated[tuple[int, int], BeforeValidator(_grid)] | None = Field(
+        None,
+        description="Rows x columns of a picture's steps (3x2, or 3), into which its places are "
+        "averaged; those of the network's last map if none.",
     )
     encoder_precision: Annotated[str, one_of("precision", ENCODER_PRECISIONS)] = Field(
         "auto", description="Of text and image models: float32, bfloat16, float16; auto by device."

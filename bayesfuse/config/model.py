@@ -14,9 +14,15 @@ from bayesfuse.errors import ConfigError
 MODELS = ("fusion", "gat", "mm-gatbt")
 FUSIONS = (
     *("attention", "autoencoder", "bitransformer", "centralnet", "concat", "concat-mlp"),
-    *("fast-ma", "gating", "gmu", "linear-sum", "mixing", "mlp-concat", "moe", "swiglu"),
-    "weighted-sum",
+    *("fast-ma", "gating", "gmu", "linear-sum", "mixing", "mlp-concat", "mmbt", "moe"),
+    *("mult-concat", "mult-gmu", "swiglu", "weighted-sum"),
 )
+STEP_RULES = ("mmbt", "mult-concat", "mult-gmu")
+"""Fusion rules that read sequences step by step; all others read the mean."""
+BERT_RULES = ("bitransformer", "mmbt")
+"""Fusion rules that are a transformer of BERT's kind."""
+DEEP_RULES = ("bitransformer", *STEP_RULES)
+"""Fusion rules that have so many layers."""
 OWN_LOSSES = {"autoencoder": "reconstruction", "centralnet": "modality losses"}
 """Fusion rules that have a loss of their own, and what it is called."""
 CLASSIFIERS = ("linear", "maxout")
@@ -61,7 +67,9 @@ class NetworkConfig(Config):
     fusion: Annotated[str, one_of("fusion rule", FUSIONS)] = Field(
         "gmu", description=f"Fusion rule: {', '.join(FUSIONS[:-1])} or {FUSIONS[-1]}."
     )
-    transformer_layers: int = Field(2, ge=1, description="Layers of a bitransformer.")
+    transformer_layers: int = Field(
+        2, ge=1, description=f"Layers of each transformer of {', '.join(DEEP_RULES)}."
+    )
     hidden: int = Field(256, ge=1, description="Width of the fused representation.")
     classifier: Annotated[str, one_of("classifier", CLASSIFIERS)] = Field(
         "maxout", description="Classifier on the fused representation: maxout or linear."
@@ -289,12 +297,18 @@ class ModelConfig(GraphConfig, AuxiliaryConfig, NetworkConfig):
         if self.model == "gat":
             return gat
         # layer norms and embeddings of a transformer have no place under a prior around 0
-        return ("fusion.absent" if self.fusion_rule == "bitransformer" else "fusion", *gat)
+        bert = self.fusion_rule in BERT_RULES
+        return ("fusion.absent" if bert else "fusion", *gat)
 
     @property
     def fusion_rule(self) -> str:
         """The fusion rule that counts: MM-GATBT has its own."""
         return "bitransformer" if self.model == "mm-gatbt" else self.fusion
+
+    @property
+    def reads_steps(self) -> bool:
+        """Whether the fusion reads sequences step by step."""
+        return self.model != "gat" and self.fusion_rule in STEP_RULES
 
     @property
     def loops(self) -> str:

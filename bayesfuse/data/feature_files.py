@@ -21,7 +21,7 @@ from bayesfuse.data.catalog_file import split_reference
 from bayesfuse.data.findings import Findings
 from bayesfuse.data.hdf5 import StoredDataset
 from bayesfuse.data.list_columns import read_list_column
-from bayesfuse.data.sequences import Sequences
+from bayesfuse.data.sequences import Ragged, Sequences
 from bayesfuse.data.table_columns import Cell
 from bayesfuse.data.tables import Table, open_table
 from bayesfuse.errors import FeatureError, did_you_mean
@@ -67,7 +67,8 @@ class FeatureReader:
         Returns:
             Values and the mask, `items`; both as long as the file has it. Values are `items x
             features`; or `items x steps x features`, then with the lengths that `MEMBER_lengths`
-            beside the features, or the lists of a Parquet column, give them.
+            beside the features, or the lists of a Parquet column, give them. With `MEMBER_starts`
+            beside them, too, the file has the steps of all items in one array.
 
         Raises:
             FeatureError: If something is missing.
@@ -104,7 +105,10 @@ class FeatureReader:
                     "training reads in a random order, a chunk for a row. Without chunks or "
                     "compression, or with one row a chunk, it is much faster."
                 )
-            if stored.ndim == 3:
+            starts = _beside(member, (f"{member}_starts",), members)
+            if starts is not None:
+                values = _ragged(name, path, stored, starts, members)
+            elif stored.ndim == 3:
                 lengths = _beside(member, (f"{member}_lengths", f"{name}_lengths"), members)
                 values = Sequences(stored, None if lengths is None else read_array(path, lengths))
             made_by = _beside(member, (f"{member}_encoder",), members)
@@ -166,6 +170,32 @@ class FeatureReader:
             f"table has {table_has} and the features {file_has}.{same} Write the features in the "
             "table's order."
         )
+
+
+def _ragged(
+    name: str, path: Path, stored: AnyArray | StoredDataset, starts: str, members: tuple[str, ...]
+) -> Sequences:
+    """Return sequences whose steps are all in one array, `steps x features`."""
+    flat = stored[:] if isinstance(stored, StoredDataset) else stored
+    beside = starts.removesuffix("_starts") + "_lengths"
+    if beside not in members:
+        raise FeatureError(
+            f"{path}: {name} has {starts}, where each item's steps start, and no {beside}, how "
+            "many there are; write both."
+        )
+    first, lengths = read_array(path, starts), read_array(path, beside)
+    numbers = first.dtype.kind in "iu" and lengths.dtype.kind in "iu"
+    inside = flat.ndim == 2 and numbers and first.shape == lengths.shape and first.ndim == 1
+    if inside and len(first):
+        inside = bool(((first >= 0) & (lengths >= 0) & (first + lengths <= len(flat))).all())
+    if not inside:
+        raise FeatureError(
+            f"{path}: {starts} and {beside} do not fit {name} of shape {flat.shape}; expected, for "
+            "each item, the number of its first step and how many it has, in an array of steps x "
+            "features."
+        )
+    first, lengths = first.astype(np.int64), lengths.astype(np.int64)
+    return Sequences(Ragged(flat, first, lengths), lengths)
 
 
 def _beside(member: str | None, names: Sequence[str], members: Sequence[str]) -> str | None:

@@ -142,7 +142,7 @@ class FeatureTable:
     @property
     def numbers_an_item(self) -> int:
         """How many numbers a batch holds an item, for the memory that it takes."""
-        return sum(self.widths.values())
+        return sum(source.numbers for source in self._sources.values())
 
     @property
     def dtypes(self) -> dict[str, str]:
@@ -209,8 +209,8 @@ class FeatureTable:
             rows: Row numbers (repeats allowed), a bool mask over the items, or a slice.
 
         Returns:
-            Modality -> values, `items x features` (of a sequence, the mean over its steps), and
-            the mask, `items x modalities`; both in the order of `rows`.
+            Modality -> values, `items x features` (of a sequence, the mean over its steps; see
+            `by_step`), and the mask, `items x modalities`; both in the order of `rows`.
 
         Raises:
             IndexError: If a row is out of range.
@@ -222,7 +222,7 @@ class FeatureTable:
             # What is stored at an unobserved place may be anything, also too large for float32.
             with np.errstate(over="ignore", invalid="ignore"):
                 array = source.read(index)
-            array[~observed[:, column]] = 0.0
+            array[~observed[:, column]] = source.nothing
             values[name] = array
         return values, observed
 

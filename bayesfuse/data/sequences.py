@@ -126,30 +126,28 @@ def as_sequences(values: StoredArray | Sequences, lengths: AnyArray | None = Non
 
 @dataclass(frozen=True)
 class Ragged:
-    """Steps of all items one after the other, which padding would blow up; read like an array.
+    """Steps of all items in one array, which padding would blow up; read like a padded array.
 
     Attributes:
-        flat: The steps, `steps of all items x features`.
-        starts: Where each item's steps start, and where the last one's end, `items + 1`.
+        flat: The steps, `steps of all items x features`; an item's own follow on one another.
+        starts: Where each item's steps start, `items`.
+        lengths: How many steps each item has, `items`.
     """
 
     flat: AnyArray
     starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
 
     @classmethod
     def of(cls, flat: AnyArray, lengths: NDArray[np.int64]) -> Ragged:
-        """Return the steps of items that have so many each.
+        """Return the steps of items that have so many each, one item after the other.
 
         Example:
             >>> Ragged.of(np.array([[1.0], [2.0], [3.0]]), np.array([2, 0, 1]))[:].tolist()
             [[[1.0], [2.0]], [[0.0], [0.0]], [[3.0], [0.0]]]
         """
-        return cls(flat, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
-
-    @cached_property
-    def lengths(self) -> NDArray[np.int64]:
-        """How many steps each item has, `items`."""
-        return np.diff(self.starts)
+        lengths = np.asarray(lengths, dtype=np.int64)
+        return cls(flat, np.cumsum(lengths) - lengths, lengths)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -168,14 +166,31 @@ class Ragged:
 
     def __len__(self) -> int:
         """Return the number of items."""
-        return len(self.starts) - 1
+        return len(self.starts)
 
     def __getitem__(self, key: Any) -> AnyArray:
         """Return the steps of these rows, or of `rows, steps`, padded with 0."""
         rows, steps = key if isinstance(key, tuple) else (key, slice(None))
-        starts, lengths = self.starts[:-1][rows], self.lengths[rows]
+        starts, lengths = self.starts[rows], self.lengths[rows]
         wanted = np.arange(self.shape[1])[steps]
         used = wanted < lengths[:, None]
         padded = np.zeros((*used.shape, self.flat.shape[1]), dtype=self.flat.dtype)
         padded[used] = self.flat[(starts[:, None] + wanted)[used]]
         return padded
+
+    def take(self, rows: NDArray[np.int64]) -> Ragged:
+        """Return these items, without copying any step."""
+        return Ragged(self.flat, self.starts[rows], self.lengths[rows])
+
+    def steps(self) -> AnyArray:
+        """Return the steps of all items, one item after the other, `steps x features`.
+
+        Example:
+            >>> Ragged.of(np.array([[1], [2], [3]]), np.array([2, 1])).take([1, 0]).steps().tolist()
+            [[3], [1], [2]]
+        """
+        within = np.arange(self.lengths.sum()) - np.repeat(
+            np.cumsum(self.lengths) - self.lengths, self.lengths
+        )
+        found: AnyArray = self.flat[np.repeat(self.starts, self.lengths) + within]
+        return found

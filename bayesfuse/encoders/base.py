@@ -18,6 +18,9 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesfuse.data.sequences import Ragged
+from bayesfuse.errors import FeatureError
+
 Kind = Literal["text", "image", "table"]
 Row = Mapping[str, str | int | float | bool | None]  # column to value, of a tabular modality
 Cell = str | bytes | os.PathLike[str] | Row | None
@@ -68,6 +71,8 @@ class Encoder(ABC):
         kind: The kind of cells it reads, `"text"`, `"image"` or `"table"`.
         costly: Whether a cell takes so long that its features are worth keeping in a cache.
         width: How many features a row has; final once the encoder is fitted.
+        steps: How many steps an item has at most, of an encoder that keeps sequences
+            (`encode_steps`); None of one that makes a vector an item.
         notes_: What `fit` has to say to the user, a sentence each.
         problems_: The cells that the last `encode` could not use; they are unobserved.
         remarks_: The cells of the last `encode` that were used, but not as they stand.
@@ -78,6 +83,7 @@ class Encoder(ABC):
     kind: ClassVar[Kind]
     costly: ClassVar[bool] = False
     width: int
+    steps: int | None = None
     notes_: tuple[str, ...] = ()
     problems_: tuple[CellProblem, ...] = ()
     remarks_: tuple[CellProblem, ...] = ()
@@ -110,6 +116,21 @@ class Encoder(ABC):
         Raises:
             FeatureError: If the encoder is not fitted, or a cell is of another type.
         """
+
+    def encode_steps(self, cells: Sequence[Cell]) -> tuple[Ragged, NDArray[np.bool_]]:
+        """Encode cells step by step; of an encoder that has `steps`.
+
+        Args:
+            cells: The raw cells, one an item; `None` where there is none.
+
+        Returns:
+            Steps, float16, items x steps x features, none where unobserved; and which items are
+            observed.
+
+        Raises:
+            FeatureError: If the encoder makes one vector an item; or as `encode`.
+        """
+        raise FeatureError(f"The encoder {self.name} makes one vector an item; it has no steps.")
 
     @abstractmethod
     def state(self) -> tuple[dict[str, Json], dict[str, NDArray[np.generic]]]:

@@ -4,6 +4,9 @@ A cache is a folder of parts. A part is a `.npy` file of records (key, remark, f
 whole under another name, synced and renamed, so that whoever is killed at any moment leaves only
 whole parts behind. Parts are never changed, and several processes may add parts at once; to join
 two caches of one encoder, copy the parts of both into one folder.
+
+Of a sequence each step is a record, and those of one cell follow on one another under its key; so a
+short text takes little room. Steps are float16.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesfuse.data.sequences import Ragged
 from bayesfuse.errors import StorageError, write_error
 
 KEY_BYTES = 16
@@ -31,7 +35,8 @@ class FeatureCache:
     Args:
         folder: Where the caches of all encoders are; it need not exist.
         fingerprint: Of the encoder, whose parts lie in a folder of this name.
-        width: Features of a cell.
+        width: Features of a cell, or of a step of it.
+        steps: Whether cells have steps.
 
     Attributes:
         damaged: Parts that are no longer what was written, and are not used.
@@ -47,20 +52,21 @@ class FeatureCache:
         [[3.0, 4.0]]
     """
 
-    def __init__(self, folder: Path, fingerprint: str, width: int) -> None:
-        self.folder = folder / fingerprint
+    def __init__(self, folder: Path, fingerprint: str, width: int, steps: bool = False) -> None:
+        self.folder, self.steps = folder / fingerprint, steps
         self.damaged: list[Path] = []
         self._dtype = np.dtype(
             [
                 ("key", f"S{KEY_BYTES}"),
                 ("remark", f"S{REMARK_BYTES}"),
-                ("features", "<f4", (width,)),
+                ("features", "<f2" if steps else "<f4", (width,)),
             ]
         )
         self._parts: list[Path] = []
         self._starts = [0]
         self._keys: Keys = np.zeros(0, dtype=f"S{KEY_BYTES}")
         self._places = np.zeros(0, dtype=np.int64)
+        self._counts = np.zeros(0, dtype=np.int64)
         if self.folder.is_dir():
             self._remove_left_behind()
             for path in sorted(self.folder.glob("part-*.npy")):
@@ -79,12 +85,28 @@ class FeatureCache:
         found[same] = self._places[at[same]]
         return found
 
-    def read(self, places: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[str]]:
-        """Return the features, `items x features`, and the remarks at these places, >= 0.
+    def read(self, places: NDArray[np.int64]) -> tuple[NDArray[np.float32] | Ragged, list[str]]:
+        """Return the features, `items x features` (or steps), and the remarks at these places.
+
+        Args:
+            places: What `find` returned, >= 0.
 
         Raises:
             StorageError: If a part that was there can no longer be read.
         """
+        if not self.steps:
+            records = self._records(places)
+            return np.ascontiguousarray(records["features"]), _remarks(records)
+        order = np.argsort(self._places)
+        lengths = self._counts[order[np.searchsorted(self._places[order], places)]]
+        first = np.cumsum(lengths) - lengths
+        within = np.arange(lengths.sum()) - np.repeat(first, lengths)
+        records = self._records(np.repeat(places, lengths) + within)
+        flat = np.ascontiguousarray(records["features"])
+        return Ragged(flat, first, lengths), _remarks(records[first])
+
+    def _records(self, places: NDArray[np.int64]) -> NDArray[np.void]:
+        """Return the records at these places."""
         records = np.empty(len(places), dtype=self._dtype)
         part_of = np.searchsorted(self._starts, places, side="right") - 1
         for number in np.unique(part_of).tolist():
@@ -97,15 +119,14 @@ class FeatureCache:
                     "lost. Run the command again: what it held is encoded anew."
                 )
             records[rows] = part[places[rows] - self._starts[number]]
-        remarks = [remark.decode() for remark in records["remark"].tolist()]
-        return np.ascontiguousarray(records["features"]), remarks
+        return records
 
-    def add(self, keys: Keys, features: NDArray[np.float32], remarks: list[str]) -> None:
+    def add(self, keys: Keys, features: NDArray[np.float32] | Ragged, remarks: list[str]) -> None:
         """Write a part and know it from now on.
 
         Args:
             keys: Keys, `items`, each once.
-            features: Features, `items x features`.
+            features: Features, `items x features`; or steps, of which each item has one at least.
             remarks: What there is to say of each cell, at most 80 bytes.
 
         Raises:
@@ -113,9 +134,12 @@ class FeatureCache:
         """
         if not len(keys):
             return
+        told = np.array([r.encode()[:REMARK_BYTES] for r in remarks], dtype=f"S{REMARK_BYTES}")
+        if isinstance(features, Ragged):
+            keys, told = np.repeat(keys, features.lengths), np.repeat(told, features.lengths)
+            features = features.steps()
         records = np.empty(len(keys), dtype=self._dtype)
-        records["key"], records["features"] = keys, features
-        records["remark"] = [remark.encode()[:REMARK_BYTES] for remark in remarks]
+        records["key"], records["features"], records["remark"] = keys, features, told
         self._open(self._write(records))
 
     def _write(self, records: NDArray[np.void]) -> Path:
@@ -144,10 +168,11 @@ class FeatureCache:
             self.damaged.append(path)
             return
         keys = np.array(part["key"])
-        keys, first = np.unique(keys, return_index=True)
+        keys, first, counts = np.unique(keys, return_index=True, return_counts=True)
         new = self.find(keys) < 0  # another process may have encoded the same cell
         keys, places = keys[new], first[new] + self._starts[-1]
         at = np.searchsorted(self._keys, keys)
+        self._counts = np.insert(self._counts, at, counts[new])
         self._keys = np.insert(self._keys, at, keys)
         self._places = np.insert(self._places, at, places)
         self._parts.append(path)
@@ -170,6 +195,10 @@ class FeatureCache:
             host, _, process = path.name[1:].removesuffix(".tmp").rpartition(".")[0].rpartition(".")
             if host == socket.gethostname() and process.isdigit() and not _is_alive(int(process)):
                 path.unlink(missing_ok=True)
+
+
+def _remarks(records: NDArray[np.void]) -> list[str]:
+    return [remark.decode() for remark in records["remark"].tolist()]
 
 
 def _is_alive(process: int) -> bool:

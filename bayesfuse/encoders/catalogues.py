@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bayesfuse.data.arrays import open_array
 from bayesfuse.data.catalog import Catalog
+from bayesfuse.data.sequences import Sequences
 from bayesfuse.encoders.base import Encoder, Resources, Setting
 from bayesfuse.encoders.cache import FeatureCache
 from bayesfuse.encoders.choosing import choose_encoders, kind_of, load_specs, save_specs
@@ -21,6 +22,7 @@ from bayesfuse.encoders.reports import refuse_cases, tell_cases, write_report
 from bayesfuse.encoders.rows_file import RowsFile
 from bayesfuse.encoders.running import Encoded, InMemory, Nowhere, Progress, encode_column
 from bayesfuse.encoders.saving import save_encoders
+from bayesfuse.encoders.steps_file import StepsFile, disk_of_steps
 from bayesfuse.encoders.store import CACHE, FEATURES, EncodedModality, make_folder, write_features
 from bayesfuse.errors import ConfigError, FeatureError
 
@@ -218,26 +220,39 @@ def _encode(
     features = catalog.features.select(n for n in catalog.features.names if n not in fitted)
     runs: dict[str, Encoded] = {}
     warnings = list(catalog.warnings)
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, NDArray[Any] | Sequences] = {}
     with tempfile.TemporaryDirectory(prefix=".encoding-", dir=out) as scratch:
         files: dict[str, EncodedModality] = {}
         for place, (modality, encoder) in enumerate(fitted.items()):
             cells = catalog.raw[modality]
             cache = None
             if cache_folder is not None and encoder.costly:
-                cache = FeatureCache(cache_folder / CACHE, encoder.fingerprint(), encoder.width)
+                cache = FeatureCache(
+                    cache_folder / CACHE,
+                    encoder.fingerprint(),
+                    encoder.width,
+                    steps=encoder.steps is not None,
+                )
                 if cache.damaged:
                     warnings.append(
                         f"{modality}: {len(cache.damaged)} files of the cache are damaged and are "
                         f"not used (first: {cache.damaged[0]}); you may remove them."
                     )
             path = Path(scratch) / f"{place}.npy"
+            steps: StepsFile | None = None
+            if encoder.steps is not None and shard is None:
+                running.resources.tell(disk_of_steps(modality, encoder, len(cells)))
             try:
                 if shard is not None:
                     runs[modality] = encode_column(
                         encoder, cells, Nowhere(), cache=cache, shard=shard,
                         on_progress=running.on_progress,
                     )  # fmt: skip
+                elif encoder.steps is not None:
+                    with StepsFile(path, len(cells), encoder.width) as steps:
+                        runs[modality] = encode_column(
+                            encoder, cells, steps, cache=cache, on_progress=running.on_progress
+                        )
                 elif out is not None or 4 * len(cells) * encoder.width > SPILL_BYTES:
                     with RowsFile(path, len(cells), encoder.width) as rows:
                         runs[modality] = encode_column(
@@ -254,16 +269,20 @@ def _encode(
             warnings += tell_cases(modality, catalog.ids, runs[modality].cases, len(cells))
             if path.exists():
                 files[modality] = EncodedModality(
-                    path, runs[modality].observed, encoder.fingerprint()
+                    path,
+                    runs[modality].observed,
+                    encoder.fingerprint(),
+                    None if steps is None else steps.starts,
+                    None if steps is None else steps.lengths,
                 )
         report = None
         all_cases = {modality: run.cases for modality, run in runs.items()}
         if out is not None:
             write_features(out, catalog.id_name, catalog.ids, files)
-            arrays |= {name: open_array(out / FEATURES, name) for name in files}
+            arrays |= {n: f.stored(open_array(out / FEATURES, n)) for n, f in files.items()}
             report = write_report(out, catalog.ids.tolist(), all_cases)
         elif files:  # mapped before the name goes; the content stays until nobody reads it
-            arrays |= {name: open_array(file.values) for name, file in files.items()}
+            arrays |= {n: f.stored(open_array(f.values)) for n, f in files.items()}
     if running.strict:
         refuse_cases(catalog.source, catalog.ids, all_cases, report)
     if shard is not None:

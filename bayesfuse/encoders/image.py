@@ -111,17 +111,25 @@ class TimmEncoder(Encoder):
         self._fitted()
         features = np.zeros((len(cells), self.width), dtype=np.float32)
         observed = np.zeros(len(cells), dtype=np.bool_)
+        broken: list[CellProblem] = []
+        for rows, vectors in self.outputs(cells, ImageModel.forward):
+            values = vectors.cpu().numpy()
+            finite = np.isfinite(values).all(axis=1)  # float16 has no number above 65,504
+            features[rows[finite]] = values[finite]
+            observed[rows[finite]] = True
+            broken += [CellProblem(row, NOT_FINITE) for row in rows[~finite].tolist()]
+        self.problems_ = tuple(sorted((*self.problems_, *broken), key=lambda problem: problem.row))
+        return features, observed
+
+    def outputs(
+        self, cells: Sequence[Cell], look: Callable[[ImageModel, Tensor], Tensor]
+    ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        """Yield rows and what a function makes of network and pixels; in the end, `problems_`."""
         problems: list[CellProblem] = []
         batches = self._decoding().batches(cells, self.resources.batch_size)
         with closing(batches):
-            for rows, vectors in self._vectors(batches, problems):
-                values = vectors.cpu().numpy()
-                finite = np.isfinite(values).all(axis=1)  # float16 has no number above 65,504
-                features[rows[finite]] = values[finite]
-                observed[rows[finite]] = True
-                problems += [CellProblem(row, NOT_FINITE) for row in rows[~finite].tolist()]
+            yield from self._vectors(batches, problems, look)
         self.problems_ = tuple(sorted(problems, key=lambda problem: problem.row))
-        return features, observed
 
     def pixel_reader(
         self, augment: Mapping[str, Setting] | None = None
@@ -164,7 +172,7 @@ class TimmEncoder(Encoder):
         Raises:
             FeatureError: If the encoder is not fitted.
         """
-        model = self._ready()
+        model = self.ready()
         self._model = None
         return model
 
@@ -258,8 +266,8 @@ class TimmEncoder(Encoder):
             raise FeatureError("This TimmEncoder is not fitted; call fit(cells) first.")
         return self.preprocessing_
 
-    def _ready(self) -> ImageModel:
-        """Return the network, loaded if need be, on the device."""
+    def ready(self) -> ImageModel:
+        """Return the network, loaded if need be, on the device; it stays the encoder's own."""
         self._fitted()
         if self._model is None:
             assert self._source is not None
@@ -304,7 +312,10 @@ class TimmEncoder(Encoder):
         self._decoder = None
 
     def _vectors(
-        self, batches: Iterator[Batch], problems: list[CellProblem]
+        self,
+        batches: Iterator[Batch],
+        problems: list[CellProblem],
+        look: Callable[[ImageModel, Tensor], Tensor],
     ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
         """Yield rows and vectors of batches; a GPU has its next batch before one is fetched."""
         device = self.resources.device
@@ -318,13 +329,13 @@ class TimmEncoder(Encoder):
             problems += batch.problems
             if not len(batch.rows):
                 continue
-            model = model or self._ready()
+            model = model or self.ready()
             pixels = torch.from_numpy(batch.pixels)
             if torch.device(device).type == "cuda":
                 pixels = pixels.pin_memory().to(device, non_blocking=True)
             with torch.inference_mode(), autocast(precision, device):
                 parts = torch.split(pixels.to(device), at_once)
-                now = batch.rows, torch.cat([model(part) for part in parts])
+                now = batch.rows, torch.cat([look(model, part) for part in parts])
             if before is not None:
                 yield before
             before = now

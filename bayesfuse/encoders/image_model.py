@@ -51,12 +51,58 @@ class ImageModel(nn.Module):
         Returns:
             float32, items x features.
         """
+        network: Any = self.network
+        vectors: Tensor = network.forward_head(self._maps(pixels), pre_logits=True)
+        return vectors.float()  # of half precision under autocast
+
+    def grid(self, pixels: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """Return the vectors of a picture's places, row by row, before they are pooled.
+
+        Args:
+            pixels: See `forward`.
+            size: Rows and columns into which places are averaged; as many as there are if None.
+
+        Returns:
+            float32, items x places x features; class tokens are left out.
+
+        Raises:
+            ConfigError: If the network has no map of places, or none of rows and columns where a
+                size is asked for.
+        """
+        network: Any = self.network
+        maps = self._maps(pixels).float()
+        if maps.ndim == 3:
+            maps = maps[:, getattr(network, "num_prefix_tokens", 0) :]
+            places = maps.shape[1]
+            known = getattr(getattr(network, "patch_embed", None), "grid_size", None)
+            rows, columns = known or (round(places**0.5), round(places**0.5))
+            if size is not None and rows * columns != places:
+                raise ConfigError(
+                    f"{type(network).__name__} has {places} places, which are no rows and columns; "
+                    "leave the grid out."
+                )
+            if size is None:
+                return maps
+            maps = maps.reshape(len(maps), rows, columns, -1)
+        elif maps.ndim != 4:
+            raise ConfigError(
+                f"{type(network).__name__} has no map of places, so there are no steps to keep; "
+                "take another image model, or leave --keep-sequence image out."
+            )
+        elif maps.shape[1] == network.num_features:  # most have features first
+            maps = maps.movedim(1, -1)
+        if size is not None:
+            pooled = nn.functional.adaptive_avg_pool2d(maps.movedim(-1, 1), size)
+            maps = pooled.movedim(1, -1)
+        return maps.flatten(1, 2)
+
+    def _maps(self, pixels: Tensor) -> Tensor:
+        """Return the last features of pictures, before they are pooled."""
         if pixels.dtype == torch.uint8:
             pixels = pixels.float() / 255
         network: Any = self.network
-        maps = network.forward_features((pixels - self.mean) / self.std)
-        vectors: Tensor = network.forward_head(maps, pre_logits=True)
-        return vectors.float()  # of half precision under autocast
+        maps: Tensor = network.forward_features((pixels - self.mean) / self.std)
+        return maps
 
     @property
     def blocks(self) -> list[nn.Module]:

@@ -25,7 +25,10 @@ _OWN: dict[str, tuple[Kind, str, str]] = {
     "timm": ("image", "bayesfuse.encoders.image", "TimmEncoder"),
     "tabular": ("table", "bayesfuse.encoders.tabular", "TabularEncoder"),
 }
-_INNER = {"tokens": ("text", "bayesfuse.encoders.tokens", "TokensEncoder")}
+_INNER = {
+    "sequence": ("", "bayesfuse.encoders.sequence", "SequenceEncoder"),
+    "tokens": ("text", "bayesfuse.encoders.tokens", "TokensEncoder"),
+}
 """Encoders that a run folder may hold and nobody names."""
 
 _BY_MODEL: dict[Kind, str] = {"text": "transformers", "image": "timm"}
@@ -127,7 +130,9 @@ def make_encoder(name: str, kind: Kind, settings: Mapping[str, Setting] | None =
     Args:
         name: A registered name.
         kind: What the cells are.
-        settings: Keywords of its constructor.
+        settings: Keywords of its constructor; and `keep_sequence`, whether steps are kept in place
+            of one vector, then with the `grid` of a picture (see
+            `bayesfuse.encoders.sequence.SequenceEncoder`).
 
     Raises:
         ConfigError: If there is no encoder of this name for this kind of cells, or it has no such
@@ -143,13 +148,23 @@ def make_encoder(name: str, kind: Kind, settings: Mapping[str, Setting] | None =
     made = encoder_class(name)
     if made.kind != kind:
         raise ConfigError(f'The encoder "{name}" reads {made.kind} cells, not {kind} cells.')
+    given = dict(settings or {})
+    kept, grid = given.pop("keep_sequence", False), given.pop("grid", None)
+    if not isinstance(kept, bool):
+        raise ConfigError(f"keep_sequence is {kept!r}; expected true or false.")
+    if grid is not None and not kept:
+        raise ConfigError("grid (--image-grid): no effect without --keep-sequence image.")
     known = [key for key in inspect.signature(made.__init__).parameters if key != "self"]
-    unknown = [key for key in settings or {} if key not in known]
+    unknown = [key for key in given if key not in known]
     if unknown:
         problems = [unknown_option(f"setting of the encoder {name}", key, known) for key in unknown]
         raise ConfigError(" ".join(problems))
     try:
-        return made(**dict(settings or {}))
+        if kept:
+            from bayesfuse.encoders.sequence import SequenceEncoder
+
+            return SequenceEncoder.around(made, given, grid)
+        return made(**given)
     except TypeError as error:
         raise ConfigError(f"The encoder {name} does not take these settings: {error}.") from error
 

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesfuse.data.raw import RawColumn
+from bayesfuse.data.sequences import Ragged
 from bayesfuse.encoders.base import Cell, Encoder
 from bayesfuse.encoders.cache import KEY_BYTES, FeatureCache
 from bayesfuse.encoders.content import content_key
@@ -23,12 +24,16 @@ SECONDS_A_PART = 10.0
 _FIRST = 64  # cells of the first part of an encoder whose speed is not known yet
 _MOST = {"text": 4096, "image": 512, "table": 4096}  # cells held in memory at a time
 _LIGHT = 4096  # cells at a time of an encoder that keeps nothing
+_NUMBERS = 1 << 25  # of sequences that are held in memory at a time
+
+Values = NDArray[np.float32] | Ragged
+"""What an encoder makes of cells: vectors, `items x features`, or steps."""
 
 
 class Rows(Protocol):
     """Where features go: an array in memory, or a file."""
 
-    def write(self, rows: NDArray[np.int64], values: NDArray[np.float32]) -> None:
+    def write(self, rows: NDArray[np.int64], values: Any) -> None:
         """Keep the features of these rows."""
 
 
@@ -114,6 +119,9 @@ class _Run:
         self.done = 0
         self.most = _MOST[encoder.kind] if cache is not None else _LIGHT
         self.part = _FIRST if cache is not None else _LIGHT
+        if encoder.steps is not None:
+            self.most = max(1, min(self.most, _NUMBERS // (encoder.steps * encoder.width)))
+            self.part = min(_FIRST, self.most)
         self.found = Encoded(np.zeros(len(cells), dtype=np.bool_))
         self.keys: list[bytes | None] = []
         self.waiting: list[Cell] = []
@@ -163,7 +171,11 @@ class _Run:
         )
         self.at = {key: place for place, key in enumerate(self.keys) if key is not None}
         started = time.perf_counter()
-        values, observed = self.encoder.encode(cells)
+        values: Values
+        if self.encoder.steps is None:
+            values, observed = self.encoder.encode(cells)
+        else:
+            values, observed = self.encoder.encode_steps(cells)
         rate = count / max(time.perf_counter() - started, 1e-6)
         remarks = [""] * count
         for remark in self.encoder.remarks_:
@@ -178,12 +190,16 @@ class _Run:
         good = np.flatnonzero(observed)
         for turn in range(max((len(rows[place]) for place in good), default=0)):
             some = [place for place in good.tolist() if len(rows[place]) > turn]
-            self.rows_out.write(np.array([rows[place][turn] for place in some]), values[some])
+            turned = np.array([rows[place][turn] for place in some])
+            self.rows_out.write(turned, _of(values, np.array(some)))
         if self.cache is not None:
             cached = [place for place in good.tolist() if keys[place] is not None]
             named = np.array([keys[place] for place in cached], dtype=f"S{KEY_BYTES}")
-            self.cache.add(named, values[cached], [remarks[place] for place in cached])
-            self.part = int(np.clip(rate * SECONDS_A_PART, _FIRST, self.most))
+            values = _of(values, np.array(cached, dtype=np.int64))
+            self.cache.add(named, values, [remarks[place] for place in cached])
+        if self.cache is not None or self.encoder.steps is not None:
+            least = min(_FIRST, self.most)
+            self.part = int(np.clip(rate * SECONDS_A_PART, least, self.most))
         self.found.num_new += count
         self.found.num_known += sum(map(len, rows)) - count
         self.done += sum(map(len, rows))
@@ -222,6 +238,11 @@ class _Run:
         return Path(cell) if self.cells.kind == "path" and isinstance(cell, str) else cell
 
 
+def _of(values: Values, places: NDArray[np.int64]) -> Values:
+    """Return what was made of some cells."""
+    return values.take(places) if isinstance(values, Ragged) else values[places]
+
+
 class InMemory:
     """Features in an array.
 
@@ -240,5 +261,5 @@ class InMemory:
 class Nowhere:
     """Where features go that are only wanted in the cache."""
 
-    def write(self, rows: NDArray[np.int64], values: NDArray[np.float32]) -> None:
+    def write(self, rows: NDArray[np.int64], values: Values) -> None:
         """Keep nothing."""

@@ -2,7 +2,9 @@
 
     encoded/
       cache/FINGERPRINT/part-*.npy   features by content, for every encoder that was ever used
-      features.npz                   ids; of each modality its features, mask and encoder
+      features.npz                   ids; of each modality its features, mask and encoder; of one
+                                     that is kept as sequences, where each item's steps start, and
+                                     how many there are
       encoding.json                  which encoders
       encode_report.csv              the cells that are empty, broken or odd
 
@@ -17,10 +19,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesfuse.data.sequences import Ragged, Sequences
 from bayesfuse.encoders.cache import sync_folder
 from bayesfuse.errors import UserError, write_error
 
@@ -67,14 +71,24 @@ class EncodedModality:
     """Where the features of a modality lie before they go into `features.npz`.
 
     Attributes:
-        values: A `.npy` file, `items x features`, float32.
+        values: A `.npy` file, `items x features`, float32; or `steps x features` of all items.
         observed: Which items have them, `items`.
         fingerprint: Of the encoder.
+        starts: Where each item's steps start, `items`; None of vectors.
+        lengths: How many steps each item has, `items`; None of vectors.
     """
 
     values: Path
     observed: NDArray[np.bool_]
     fingerprint: str
+    starts: NDArray[np.int64] | None = None
+    lengths: NDArray[np.int64] | None = None
+
+    def stored(self, values: NDArray[Any]) -> NDArray[Any] | Sequences:
+        """Return the features, once the file (or a copy of it) is opened."""
+        if self.starts is None or self.lengths is None:
+            return values
+        return Sequences(Ragged(values, self.starts, self.lengths), self.lengths)
 
 
 def write_features(
@@ -83,7 +97,8 @@ def write_features(
     """Write `features.npz`, which `features = "encoded/features.npz:NAME"` can name.
 
     Its members are the ids under `id_name`, and NAME, NAME_observed and NAME_encoder for each
-    modality. Not compressed, so that it is read through a memory map; written block by block.
+    modality, and of sequences NAME_starts and NAME_lengths. Not compressed, so that it is
+    read through a memory map; written block by block.
 
     Raises:
         StorageError: If the disk is full; an earlier file stays.
@@ -100,6 +115,9 @@ def write_features(
                 ):
                     while block := source.read(_BLOCK):
                         target.write(block)
+                if modality.starts is not None and modality.lengths is not None:
+                    _add_array(archive, f"{name}_starts", modality.starts)
+                    _add_array(archive, f"{name}_lengths", modality.lengths)
                 _add_array(archive, f"{name}_observed", modality.observed)
                 _add_array(archive, f"{name}_encoder", np.array(modality.fingerprint))
         with unfinished.open("rb") as file:

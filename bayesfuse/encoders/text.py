@@ -181,8 +181,8 @@ class TransformersEncoder(Encoder):
         rows: list[Tokens] = [reader.empty_text()] * len(cells)
         for row, tokens in zip(reading.rows.tolist(), reading.windows.tokens, strict=True):
             rows[row] = tokens
-        observed = np.zeros(len(cells), dtype=np.bool_)
-        observed[reading.rows] = True
+        observed = np.isin(np.arange(len(cells)), reading.rows)
+        self.problems_, self.remarks_ = reading.problems, reading.remarks
         return padded(rows, reader.parts.pad), observed
 
     @property

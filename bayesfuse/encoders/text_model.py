@@ -62,6 +62,19 @@ class TextModel(nn.Module):
         vectors = self._pool(output, mask[:, :, None])
         return F.normalize(vectors, dim=1) if self.normalise else vectors
 
+    def states(self, tokens: Tensor) -> Tensor:
+        """Return the last hidden state of every token, without pooling and as long as it is.
+
+        Args:
+            tokens: See `forward`.
+
+        Returns:
+            float32, items x length x features; of padding they mean nothing.
+        """
+        output = self.backbone(input_ids=tokens, attention_mask=(tokens != self.pad).long())
+        states: Tensor = output.last_hidden_state
+        return states.float()
+
     def _pool(self, output: Any, mask: Tensor) -> Tensor:
         if self.pooling == "pooler":
             pooled: Tensor = output.pooler_output

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from bayesfuse.config import ModelConfig
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
+from bayesfuse.data.stepwise import by_step
 from bayesfuse.errors import ConfigError, FeatureError
 from bayesfuse.estimator import inputs
 from bayesfuse.estimator.devices import choose_device, choose_precision
@@ -29,7 +30,7 @@ from bayesfuse.estimator.relations import check_relations
 from bayesfuse.estimator.rules import rule_of
 from bayesfuse.estimator.run_folder import load_run, save_run
 from bayesfuse.estimator.training import train
-from bayesfuse.estimator.training_data import catalog_data, hold_out
+from bayesfuse.estimator.training_data import catalog_data, hold_out, read_as
 from bayesfuse.evaluation.decisions import DecisionRule
 from bayesfuse.evaluation.recalibration import Recalibration
 from bayesfuse.evaluation.thresholds import best_thresholds
@@ -108,7 +109,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         for name in ("columns_", "n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)  # of an earlier fit, perhaps on another kind of X
         self.links_: Links | None = None
-        data = self._training_data(X, y, validation, config)
+        data = read_as(self._training_data(X, y, validation, config), config)
         check_recalibrable(data, config)
         self.label_counts_ = data.train_labels.sum(axis=0).astype(np.int64)
         trained = train(data, config, finetuning=finetuning, on_step=on_step, on_epoch=on_epoch)
@@ -273,7 +274,8 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         """Return the features of X in the shape that the network was fitted on."""
         check_is_fitted(self, "model_")
         network = self.model_.network
-        return check_relations(self._matched(X, network.standardise.widths), network.relations)
+        table = check_relations(self._matched(X, network.standardise.widths), network.relations)
+        return by_step(table, network.sequences)
 
     def _matched(self, X: Any, widths: Mapping[str, int]) -> FeatureTable:
         named = isinstance(X, Mapping) and inputs.is_table(X)

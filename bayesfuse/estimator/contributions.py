@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesfuse.data.features import FeatureTable
+from bayesfuse.data.sequences import Sequences
 from bayesfuse.encoders.base import Cell, Encoder
 from bayesfuse.errors import ConfigError
 from bayesfuse.evaluation.shapley import MAX_PLAYERS, coalitions, shapley_values
@@ -163,7 +164,13 @@ def part_contributions(
 
     Reference: Zeiler and Fergus 2014, section 4.2, of regions of a picture.
     """
-    values, observed = encoder.encode([whole, *(without() for _, without in parts)])
+    cells = [whole, *(without() for _, without in parts)]
+    values: NDArray[np.float32] | Sequences
+    if encoder.steps is None:
+        values, observed = encoder.encode(cells)
+    else:
+        steps, observed = encoder.encode_steps(cells)
+        values = Sequences(steps, steps.lengths)
     rows = features.take(np.zeros(len(values), dtype=np.int64))
     others = rows.select(name for name in rows.names if name != modality)
     changed = others.with_modality(modality, values, observed).select(rows.names)

@@ -56,7 +56,7 @@ FUSED_METHODS = ("fitnet", "rkd", "sp")
 FALLBACK_FUSION = "gmu"
 """What joins a student's modalities whose teacher has no rule for vectors."""
 
-_OF_SEQUENCES = ("bitransformer", "mult-concat", "mult-gmu")
+_OF_SEQUENCES = ("bitransformer", "mmbt", "mult-concat", "mult-gmu")
 
 
 @dataclass(frozen=True)

@@ -179,4 +179,5 @@ def chunks_of(
 def marginal_obstacle(classifier: FusionClassifier, table: FeatureTable) -> str | None:
     """Return why draws of these items cannot be marginal; None if they can."""
     predictive = classifier.model_.predictive(classifier.seed, torch.float32)
-    return predictive.marginal_obstacle(Batches(table, None, choose_device(classifier.device)))
+    read = classifier._table(table)
+    return predictive.marginal_obstacle(Batches(read, None, choose_device(classifier.device)))

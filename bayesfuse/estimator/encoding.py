@@ -10,7 +10,7 @@ from typing import Any
 
 from bayesfuse.config import EncodeConfig, EncoderConfig, RunningConfig
 from bayesfuse.data.catalog import Catalog
-from bayesfuse.encoders.base import Resources, Setting
+from bayesfuse.encoders.base import Encoder, Resources, Setting
 from bayesfuse.encoders.catalogues import Encoding, Running, run_encoders
 from bayesfuse.encoders.reports import count_cases
 from bayesfuse.encoders.running import Progress
@@ -30,6 +30,7 @@ _FLAGS: dict[str, dict[str, str]] = {
         "image_weights": "weights",
         "image_args": "model_args",
         "preprocessing": "preprocessing",
+        "image_grid": "grid",
     },
 }
 """Modality to the flags that are settings of its encoder, and what the encoder calls them."""
@@ -61,6 +62,7 @@ class Encoded:
             found[modality] = {
                 "encoder": encoder.name,
                 "features": encoder.width,
+                "steps": encoder.steps,
                 "observed": int(run.observed.sum()),
                 "new": run.num_new,
                 "known": run.num_known,
@@ -84,7 +86,7 @@ class Encoded:
         for modality, run in self.encoding.runs.items():
             encoder = self.encoding.encoders[modality]
             lines.append(
-                f"{modality}: {int(run.observed.sum()):,} items, {encoder.width} features "
+                f"{modality}: {int(run.observed.sum()):,} items, {_size(encoder)} features "
                 f"({encoder.name}; {run.num_new:,} cells encoded, {run.num_known:,} known before)"
             )
             lines += [
@@ -182,11 +184,19 @@ def encoder_settings(config: EncoderConfig, catalog: Catalog) -> dict[str, Mappi
             value = getattr(config, flag)
             if value is not None:
                 found.setdefault(modality, {})[name] = value
+    for modality in config.keep_sequence or ():
+        found.setdefault(modality, {})["keep_sequence"] = True
     if config.encoder_precision != "auto":
         encoded = [m for m in _TAKE_PRECISION if m in catalog.raw]
         for modality in encoded:
             found.setdefault(modality, {})["precision"] = config.encoder_precision
     return dict(found)
+
+
+def _size(encoder: Encoder) -> str:
+    """Return how many features an item has, and in how many steps."""
+    most = "" if encoder.steps is None else f"sequences of at most {encoder.steps} steps x "
+    return f"{most}{encoder.width}"
 
 
 def _shard(config: EncodeConfig) -> tuple[int, int] | None:

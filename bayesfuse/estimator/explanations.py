@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bayesfuse.data.batches import Batches
 from bayesfuse.data.catalog import Catalog
+from bayesfuse.data.stepwise import by_step
 from bayesfuse.errors import ConfigError
 from bayesfuse.estimator.devices import choose_device, choose_precision
 from bayesfuse.estimator.table_file import write_tables
@@ -132,7 +133,7 @@ class _Explainer:
         self.links, self.catalog, self.features, self.most = (
             classifier.links_,
             catalog,
-            features,
+            by_step(features, classifier.model_.network.sequences),
             most,
         )
         self.network = classifier.model_.network

@@ -16,6 +16,7 @@ from bayesfuse.data.batches import Batch, Batches
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.data.raw import RawColumn
+from bayesfuse.data.stepwise import by_step, read_by_step
 from bayesfuse.encoders.base import Encoder, Setting
 from bayesfuse.encoders.pictures import open_picture
 from bayesfuse.errors import ConfigError, unknown_option
@@ -71,6 +72,12 @@ class Finetuning:
                     f"--finetune: {unknown_option('encoded modality', modality, encoders)} Only "
                     "what is encoded in this fit can be fine-tuned; name its encoder."
                 )
+            if encoders[modality].steps is not None and encoders[modality].kind == "text":
+                raise ConfigError(
+                    f"--finetune {modality}: its steps are kept (--keep-sequence) as features that "
+                    "stay what they are. Leave one of the two out; with --fusion mmbt the network "
+                    "that reads the words is trained."
+                )
             if not hasattr(encoders[modality], "network"):
                 raise ConfigError(
                     f"--finetune {modality}: its encoder {encoders[modality].name} has no network "
@@ -122,7 +129,7 @@ class Finetuning:
         for name, parts in made.items():
             observed = features.observed[:, features.names.index(name)]
             found = found.with_modality(name, np.concatenate(parts), observed)
-        return found.select(features.names)
+        return by_step(found.select(features.names), read_by_step(features))
 
     def _readers(self, rows: NDArray[np.int64], *, training: bool) -> dict[str, _Reader]:
         readers: dict[str, _Reader] = {}
@@ -197,7 +204,7 @@ class _Pixels:
         from bayesfuse.encoders.augmentation import training_transform
 
         self._cells = cells
-        self._plain = encoder.preprocessing_
+        self._plain = getattr(encoder, "inner", encoder).preprocessing_
         self._changed = None if augment is None else training_transform(self._plain, augment)
         self._seeds = np.random.default_rng(seed)
         self._threads = ThreadPoolExecutor(max_workers=4)

@@ -1,4 +1,4 @@
-"""Fine-tuning a transformer that joins its text with other modalities: MM-GATBT end to end."""
+"""Fine-tuning a transformer that joins its text with others: MM-GATBT and MMBT end to end."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from bayesfuse.config import FitConfig
 from bayesfuse.data.batches import Batches
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
+from bayesfuse.encoders.base import Encoder
 from bayesfuse.encoders.catalogues import Running, apply_encoders
 from bayesfuse.encoders.choosing import choose_encoders
 from bayesfuse.encoders.text_model import TextModel
 from bayesfuse.encoders.tokens import TokensEncoder
 from bayesfuse.errors import ConfigError
 from bayesfuse.estimator.backbones import Backbones
+from bayesfuse.estimator.devices import choose_device
 from bayesfuse.estimator.encoding import encoder_settings, named_encoders
+from bayesfuse.estimator.finetuning import Finetuning
 from bayesfuse.inference.front import Front
 from bayesfuse.models.fusion.text_bitransformer import TextTransformer
 
@@ -36,10 +39,12 @@ def is_joint(config: FitConfig) -> bool:
     Raises:
         ConfigError: If something else is to be fine-tuned with it.
     """
-    if config.model != "mm-gatbt" or config.finetune is None:
+    if config.joint_model is None or config.finetune is None:
         return False
+    if config.model == "fusion" and TEXT not in config.finetune:
+        return False  # the light form of MMBT, on vectors that are trained
     others = [name for name in config.finetune if name != TEXT]
-    if others:
+    if others and config.model == "mm-gatbt":
         raise ConfigError(
             f"--finetune {','.join(others)}: --model mm-gatbt fine-tunes the text alone, as "
             "--finetune text=4. What items hear of each other has features from before training."
@@ -56,12 +61,14 @@ class JointFinetuning:
     """The text of a catalogue as tokens, and the transformer that reads them.
 
     The transformer is part of the network, and so is what training makes of it: features are
-    tokens, which stay as they are. See `Finetuning` for what the methods are for.
+    tokens, which stay as they are. Networks of other modalities, such as that of the pictures, may
+    be trained before it. See `Finetuning` for what the methods are for.
 
     Args:
         catalog: The catalogue, whose other modalities are encoded.
         config: The settings.
         running: How encoders run.
+        encoders: Modality to its fitted encoder, of the other modalities.
 
     Attributes:
         catalog: The catalogue with tokens for features of the text.
@@ -73,7 +80,13 @@ class JointFinetuning:
         ConfigError: If the text is not encoded by a network of BERT's kind.
     """
 
-    def __init__(self, catalog: Catalog, config: FitConfig, running: Running) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        config: FitConfig,
+        running: Running,
+        encoders: Mapping[str, Encoder] | None = None,
+    ) -> None:
         assert config.finetune is not None
         self.encoder = _encoder(catalog, config)
         self.encoder.resources = running.resources
@@ -90,6 +103,12 @@ class JointFinetuning:
             )
         self.transformer = TextTransformer(TEXT, network, pad, special[0], special[1])
         model = TextModel(network, pad=pad, pooling="pooler", normalise=False)
+        self.others: Finetuning | None = None
+        rest = without_text(config.finetune)
+        if rest:
+            own = config.model_copy(update={"finetune": rest})
+            device = choose_device(config.device)
+            self.others = Finetuning(self.catalog, encoders or {}, own, device)
         self.front: Front = _InPlace(
             Backbones(
                 {TEXT: model},
@@ -97,39 +116,52 @@ class JointFinetuning:
                 learning_rate=config.backbone_learning_rate,
                 layer_decay=config.layer_decay,
                 gradient_checkpointing=config.gradient_checkpointing,
-            )
+            ),
+            None if self.others is None else self.others.front,
         )
 
     def train_batches(
         self, features: FeatureTable, labels: NDArray[np.float32], device: torch.device
     ) -> Batches:
         """Return the training items' batches, whose text is tokens."""
+        if self.others is not None:
+            return self.others.train_batches(features, labels, device)
         return Batches(features, labels, device)
 
     def val_features(self, features: FeatureTable) -> FeatureTable:
-        """Return the features, which are tokens, as they are."""
-        return features
+        """Return the features, of which tokens are as they are."""
+        return features if self.others is None else self.others.val_features(features)
 
     def finish(self) -> None:
-        """Do nothing: the network holds what was trained."""
+        """Keep what other networks have become; the network holds what was trained of its own."""
+        if self.others is not None:
+            self.others.finish()
 
 
 class _InPlace(Front):
-    """Says what is trained of a part of the network behind it, and leaves inputs as they are."""
+    """Says what is trained of a part of the network behind it, and leaves its inputs as they are.
 
-    def __init__(self, backbones: Backbones) -> None:
+    Networks of other modalities may stand beside it.
+    """
+
+    def __init__(self, backbones: Backbones, others: Backbones | None = None) -> None:
         super().__init__()
         # in a list, so that the network alone holds these weights
         self._backbones = [backbones]
+        self.others = others
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        return inputs
+        found: dict[str, Tensor] = inputs if self.others is None else self.others(inputs)
+        return found
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        return self._backbones[0].parameter_groups()
+        beside = [] if self.others is None else self.others.parameter_groups()
+        return self._backbones[0].parameter_groups() + beside
 
     def train(self, mode: bool = True) -> _InPlace:
         self._backbones[0].train(mode)
+        if self.others is not None:
+            self.others.train(mode)
         self.training = mode
         return self
 
@@ -159,9 +191,9 @@ def _encoder(catalog: Catalog, config: FitConfig) -> TokensEncoder:
     idle = [name for name in spec.settings if name not in {*known, "long_texts", "precision"}]
     if idle or spec.settings.get("long_texts", "cut") != "cut":
         raise ConfigError(
-            f"{', '.join(idle or ['long_texts'])}: the transformer of --model mm-gatbt reads the "
-            "text itself, cut after --max-length tokens, and pools the state of [CLS]; leave that "
-            "setting out."
+            f"{', '.join(idle or ['long_texts'])}: the transformer of {config.joint_model} reads "
+            "the text itself, cut after --max-length tokens, and pools the state of [CLS]; leave "
+            "that setting out."
         )
     settings: dict[str, Any] = {n: v for n, v in spec.settings.items() if n in known}
     return TokensEncoder(**settings)

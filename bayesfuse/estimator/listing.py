@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bayesfuse.config import FUSIONS, PRESETS, FitConfig
+from bayesfuse.config import FUSIONS, PRESETS, STEP_RULES, FitConfig
 from bayesfuse.errors import MissingExtraError
 from bayesfuse.estimator.model import build_model
 from bayesfuse.evaluation.text import aligned
@@ -81,7 +81,7 @@ def list_models(widths: Mapping[str, int], labels: int, hidden: int = 256) -> Mo
 
     A model with a graph hears of neighbours' images, or of the last modality if none is `image`.
     `mm-gatbt` is counted in its light form, on features of text; a pretrained transformer that
-    joins a text comes with its own parameters.
+    joins a text comes with its own parameters. For rules that read steps, all are sequences.
 
     Args:
         widths: Modality to its number of features.
@@ -100,11 +100,14 @@ def list_models(widths: Mapping[str, int], labels: int, hidden: int = 256) -> Mo
     heard = _HEARD if _HEARD in widths else list(widths)[-1]
     hears = "" if heard == _HEARD else f" --graph-features {heard}"
     others = [name for name in widths if name != heard]
-    every = "any number of modalities"
+    every, steps = "any number of modalities", "sequences, and vectors"
     rows: list[tuple[str, str, str, Paper | None]] = [
         (name, f"--modalities {name}", name, None) for name in widths
     ]
-    rows += [(name, f"--fusion {name}", every, FUSION_PAPERS[name]) for name in FUSIONS]
+    rows += [
+        (name, f"--fusion {name}", steps if name in STEP_RULES else every, FUSION_PAPERS[name])
+        for name in FUSIONS
+    ]
     rows.append(
         (
             "gat",
@@ -116,7 +119,8 @@ def list_models(widths: Mapping[str, int], labels: int, hidden: int = 256) -> Mo
     joined = ", ".join([*others, f"neighbours' {heard}"])
     rows.append(("mm-gatbt", f"--model mm-gatbt{hears}", joined, MODEL_PAPERS["mm-gatbt"]))
     for name in PRESETS:
-        joins = joined if PRESETS[name].get("model") == "mm-gatbt" else every
+        usual = steps if PRESETS[name].get("fusion") in STEP_RULES else every
+        joins = joined if PRESETS[name].get("model") == "mm-gatbt" else usual
         own = hears if joins == joined else ""
         rows.append((name, f"--preset {name}{own}", joins, MODEL_PAPERS[name]))
     found = []
@@ -142,7 +146,8 @@ def _counts(
     try:
         # only the network is wanted: no guide is made
         plain = config.model_copy(update={"elbo": "none", "device": "cpu"})
-        network = build_model(chosen, labels, 1, plain).network
+        sequences = tuple(chosen) if plain.reads_steps else ()
+        network = build_model(chosen, labels, 1, plain, sequences=sequences).network
     except MissingExtraError:
         return None, None
     random = []

@@ -145,6 +145,7 @@ def build_model(
     relations: Mapping[str, int] | None = None,
     start: Mapping[str, Tensor] | None = None,
     transformer: TextTransformer | None = None,
+    sequences: Sequence[str] = (),
 ) -> BayesianModel:
     """Return a new model on the config's device, initialised with its seed; all its members.
 
@@ -156,18 +157,17 @@ def build_model(
         relations: See `graph_settings`.
         start: What some parameters start from, name to value.
         transformer: What joins a text of tokens with the rest, if there is one.
+        sequences: Modalities that are read step by step.
 
     Raises:
         ConfigError: If a name or a number does not fit.
     """
     if config.members > 1:
+        rest = (relations, start, transformer, sequences)
         first, *others = (
-            build_model(
-                widths, num_labels, num_items, of_member(config, number), relations, start,
-                transformer,
-            )
+            build_model(widths, num_labels, num_items, of_member(config, number), *rest)
             for number in range(config.members)
-        )  # fmt: skip
+        )
         return dataclasses.replace(first, others=tuple(others))
     device = choose_device(config.device)
     norms = _default_patterns("feature_norm")
@@ -178,6 +178,7 @@ def build_model(
             num_labels,
             model=config.model,
             fusion=config.fusion_rule,
+            sequences=sequences,
             transformer_layers=config.transformer_layers,
             transformer=transformer,
             hidden=config.hidden,
@@ -214,9 +215,8 @@ def build_model(
 
 def of_member(config: ModelConfig, number: int) -> ModelConfig:
     """Return the settings of one member of a mixture: the seed of the first is the fit's own."""
-    seed = config.seed
-    if number:
-        seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
+    other = np.random.SeedSequence([config.seed, number]).generate_state(1)
+    seed = int(other[0]) if number else config.seed
     return config.model_copy(update={"members": 1, "seed": seed})
 
 

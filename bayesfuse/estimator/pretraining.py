@@ -13,6 +13,7 @@ from torch import Tensor
 from bayesfuse.config import ModelConfig
 from bayesfuse.data.batches import Batches
 from bayesfuse.data.features import FeatureTable
+from bayesfuse.data.stepwise import by_step, read_by_step
 from bayesfuse.errors import ConfigError
 from bayesfuse.estimator.devices import choose_device
 from bayesfuse.estimator.inputs import TrainingData
@@ -80,7 +81,10 @@ def _pretrained_fusion(
     num_items, num_labels = data.train_labels.shape
     plain = config.model_copy(update={"elbo": "none"})
     widths = data.train.widths
-    network = build_model(widths, num_labels, num_items, plain, relations, start).network
+    steps = read_by_step(data.train)
+    network = build_model(
+        widths, num_labels, num_items, plain, relations, start, sequences=steps
+    ).network
     positives = torch.from_numpy(data.train_labels.sum(axis=0))
     set_data_statistics(network, data.train, positives, config.feature_norm, weights)
     items = data.train if data.every is None else data.every
@@ -129,7 +133,7 @@ def pretrained_gat(
         raise ConfigError("--pretrain-graph: there is no graph; expected --graph people.")
     device = choose_device(config.device)
     asking = graph.query if graph.each else ()
-    heard = features.select(dict.fromkeys([*graph.features, *asking]))
+    heard = by_step(features.select(dict.fromkeys([*graph.features, *asking])), ())
     with seeded(config.seed):
         network = FusionNetwork(
             heard.widths,

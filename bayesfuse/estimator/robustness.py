@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from bayesfuse.data.batches import Batches
 from bayesfuse.data.features import FeatureTable
+from bayesfuse.data.stepwise import by_step, read_by_step
 from bayesfuse.errors import ConfigError
 from bayesfuse.estimator.classifier import FusionClassifier
 from bayesfuse.estimator.workflow import Run, known_labels
@@ -166,8 +167,16 @@ def steepest(
             for name, slope in zip(zero, slopes, strict=True):
                 total[name] = total[name] + slope
         parts.append(total)
-    found = {n: torch.cat([p[n] for p in parts]).double().cpu().numpy() for n in parts[0]}
-    return _of_length_1(found)
+    return _of_length_1({n: _together([p[n] for p in parts]) for n in parts[0]})
+
+
+def _together(parts: Sequence[torch.Tensor]) -> NDArray[np.float64]:
+    """Return what there is of all items; of sequences with 0 where others are longer."""
+    if parts[0].ndim == 3:
+        most = max(part.shape[1] for part in parts)
+        parts = [F.pad(part, (0, 0, 0, most - part.shape[1])) for part in parts]
+    found: NDArray[np.float64] = torch.cat(list(parts)).double().cpu().numpy()
+    return found
 
 
 def at_random(like: Moves, table: FeatureTable, seed: int) -> Moves:
@@ -181,6 +190,9 @@ def at_random(like: Moves, table: FeatureTable, seed: int) -> Moves:
     rng, names = np.random.default_rng([seed, 9]), list(table.names)
     drawn = {name: rng.normal(size=move.shape) for name, move in like.items()}
     seen = {name: table.observed[:, [names.index(name)]] for name in like}
+    for name in read_by_step(table):
+        steps = table.select([name]).batch(slice(None))[0][name]
+        seen[name] = ~np.isnan(steps[:, :, :1])
     return _of_length_1({name: np.where(seen[name], drawn[name], 0.0) for name in like})
 
 
@@ -208,12 +220,17 @@ def move(
         # by how much, and not where to: a feature that hardly varies has no room for rounding
         found[name] = (x + (there[name] - here[name]) / gain * scale).cpu().numpy()
     masks = {name: observed[:, column] for column, name in enumerate(table.names)}
-    return FeatureTable.from_arrays(found, masks)
+    lengths = {n: (~np.isnan(found[n][:, :, 0])).sum(axis=1) for n in read_by_step(table)}
+    whole = {name: np.nan_to_num(x) if name in lengths else x for name, x in found.items()}
+    return by_step(FeatureTable.from_arrays(whole, masks, lengths), lengths)
 
 
 def _of_length_1(moves: dict[str, NDArray[np.float64]]) -> Moves:
     """Return directions of length 1 over all modalities of an item; 0 stays 0."""
-    squares = np.stack([np.square(move).sum(axis=1) for move in moves.values()]).sum(axis=0)
-    lengths = np.sqrt(squares)[:, None]
+    squares = [np.square(move).reshape(len(move), -1).sum(axis=1) for move in moves.values()]
+    lengths = np.sqrt(np.stack(squares).sum(axis=0))
     whole = np.where(lengths > 0, lengths, 1.0)
-    return {name: (value / whole).astype(np.float32) for name, value in moves.items()}
+    return {
+        name: (value / whole.reshape(-1, *[1] * (value.ndim - 1))).astype(np.float32)
+        for name, value in moves.items()
+    }

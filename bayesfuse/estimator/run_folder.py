@@ -225,6 +225,7 @@ def load_run(kind: type[FusionClassifier], path: Path, device: str = "auto") -> 
         model_config.model_copy(update={"members": len(results)}),  # fewer, if interrupted
         about.get("relations"),
         transformer=_transformer(about.get("transformer"), path),
+        sequences=about.get("sequences", ()),
     )
     classifier.model_.load_tensors(tensors, path / "model.safetensors")
     classifier.links_ = Links.read(path, widths) if about.get("linked") else None
@@ -323,6 +324,7 @@ def _write_model(classifier: FusionClassifier, file: Path) -> None:
         "feature_names": None if names is None else list(names),
         "linked": classifier.links_ is not None,
         "relations": model.network.relations,
+        "sequences": model.network.sequences,
         "transformer": None if transformer is None else transformer.to_json(),
     }
     # one key, since safetensors writes several in an order that differs from run to run

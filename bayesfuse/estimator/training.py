@@ -9,6 +9,7 @@ import torch
 
 from bayesfuse.config import ModelConfig
 from bayesfuse.data.batches import Batches
+from bayesfuse.data.stepwise import read_by_step
 from bayesfuse.errors import ConfigError
 from bayesfuse.estimator.devices import choose_device, choose_precision
 from bayesfuse.estimator.finetuning import Finetuning
@@ -120,7 +121,14 @@ def _member(
     start = pretrained(features, data, config, weights, relations, frozen=frozen)
     transformer = finetuning.transformer if isinstance(finetuning, JointFinetuning) else None
     model = build_model(
-        features.widths, num_labels, num_items, config, relations, start, transformer
+        features.widths,
+        num_labels,
+        num_items,
+        config,
+        relations,
+        start,
+        transformer,
+        read_by_step(features),
     )
     set_data_statistics(model.network, data.train, positives, config.feature_norm, weights)
     batches = Batches(features, data.train_labels, device)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
+from bayesfuse.config import ModelConfig
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
+from bayesfuse.data.stepwise import by_step
 from bayesfuse.errors import FeatureError
 from bayesfuse.estimator.inputs import TrainingData
 
@@ -75,3 +79,18 @@ def hold_out(
         return TrainingData(table, labels, None, None)
     train, val = train_test_split(np.arange(table.num_items), test_size=held_out, random_state=seed)
     return TrainingData(table.take(train), labels[train], table.take(val), labels[val])
+
+
+def read_as(data: TrainingData, config: ModelConfig) -> TrainingData:
+    """Return the items as the model reads them: sequences step by step if it attends to steps.
+
+    Args:
+        data: The items.
+        config: The settings.
+    """
+    if not config.reads_steps:
+        return data
+    names = [name for name in data.train.names if data.train.is_sequence(name)]
+    val = None if data.val is None else by_step(data.val, names)
+    every = None if data.every is None else by_step(data.every, names)
+    return replace(data, train=by_step(data.train, names), val=val, every=every)

@@ -128,7 +128,8 @@ def fit_run(
     catalog, encoders = encoding.catalog, encoding.encoders
     finetuning: Finetuning | JointFinetuning | None = None
     if joint:
-        finetuning = JointFinetuning(dataclasses.replace(catalog, raw=raw), config, running)
+        joined = dataclasses.replace(catalog, raw=raw)
+        finetuning = JointFinetuning(joined, config, running, encoders)
         catalog, encoders = finetuning.catalog, {**encoders, TEXT: finetuning.encoder}
     for warning in catalog.warnings:
         warn(warning)

@@ -160,7 +160,7 @@ class LinkedFeatures(FeatureTable):
     @property
     def numbers_an_item(self) -> int:
         """How many numbers a batch holds an item, with what it hears if that is not little."""
-        own, width = sum(self.widths.values()), sum(self.nodes.widths.values())
+        own, width = super().numbers_an_item, sum(self.nodes.widths.values())
         if self.nodes.num_items * width <= SMALL:
             return own
         heard = 1.0

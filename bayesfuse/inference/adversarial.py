@@ -41,7 +41,7 @@ def adversary(
         name: torch.zeros_like(zero[name]) if gradient is None else gradient
         for name, gradient in zip(zero, gradients, strict=True)
     }
-    length = torch.stack([g.square().sum(1) for g in found.values()]).sum(0).sqrt()
+    length = torch.stack([g.flatten(1).square().sum(1) for g in found.values()]).sum(0).sqrt()
     # where the loss has no slope, no direction is worse than another
     scale = torch.where(length > 0, epsilon / length.clamp(min=torch.finfo(length.dtype).tiny), 0.0)
-    return loss, loss_of({name: scale[:, None] * g for name, g in found.items()})
+    return loss, loss_of({n: scale.view(-1, *[1] * (g.ndim - 1)) * g for n, g in found.items()})

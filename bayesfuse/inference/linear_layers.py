@@ -21,8 +21,8 @@ def first_layers(lifted: LiftedModule, guide: Guide, *args: Any) -> list[str]:
     """Return the linear layers with random weights that read nothing random, by name.
 
     Which these are autograd tells: an input that depends on a random weight would have a gradient.
-    A layer counts if its weights are independent of each other under the guide, if it runs once,
-    and if nothing else reads its weights.
+    A layer counts if its weights are independent of each other under the guide, if it runs once on
+    an item a row (steps of one item share its weights), and if nothing else reads its weights.
 
     Args:
         lifted: The lifted network.
@@ -30,7 +30,7 @@ def first_layers(lifted: LiftedModule, guide: Guide, *args: Any) -> list[str]:
         args: Any items.
     """
     calls, _ = _calls(lifted, guide, *args)
-    found = [name for name, (given, _) in calls.items() if not given.requires_grad]
+    found = [n for n, (given, _) in calls.items() if not given.requires_grad and given.dim() == 2]
     return [name for name in found if not _read_elsewhere(lifted, name, *args)]
 
 

@@ -11,12 +11,16 @@ from torch.func import functional_call
 
 from bayesfuse.data.blocks import Blocks
 from bayesfuse.models.fusion.gmu import GatedFusion
+from bayesfuse.models.fusion.mult_gmu import MulTGatedFusion
 from bayesfuse.models.network import FusionNetwork
+
+GATED = (GatedFusion, MulTGatedFusion)
+"""Fusion rules that end in a gated multimodal unit."""
 
 
 def gated_modalities(network: FusionNetwork) -> tuple[str, ...]:
     """Return the modalities that gates let through; none of a network whose fusion has no gates."""
-    return network.fusion.names if isinstance(network.fusion, GatedFusion) else ()
+    return network.fusion.names if isinstance(network.fusion, GATED) else ()
 
 
 @torch.no_grad()
@@ -52,7 +56,7 @@ def gate_draws(
     found: list[Tensor] = []
 
     def look(module: nn.Module, read: tuple[Any, ...], _: Tensor) -> None:
-        assert isinstance(module, GatedFusion)
+        assert isinstance(module, GATED)
         found.append(module.gates(*read).mean(dim=2))
 
     handle = network.fusion.register_forward_hook(look) if network.fusion is not None else None

@@ -1,15 +1,15 @@
 """What a model takes in: named modalities over the same items, and which of them were observed.
 
 Every module of `bayesfuse.models` that reads features takes the same pair: `inputs`, a mapping
-from a modality's name to a tensor `items x features`, and `observed`, a boolean tensor
-`items x modalities` whose columns are in the order of the model's `widths`. The two checks here
-look at names and shapes only, never at values, so they cost microseconds and add no graph break
-under `torch.compile`.
+from a modality's name to a tensor `items x features` (of a sequence `items x steps x features`, NaN
+in the steps that an item does not have), and `observed`, a boolean tensor `items x modalities`
+whose columns are in the order of the model's `widths`. The two checks here look at names and shapes
+only, never at values, so they cost microseconds and add no graph break under `torch.compile`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from bayesfuse.errors import ConfigError, FeatureError
 
 _OWN_NAMES = (
     *("absent", "activate", "fuse", "fused", "gate", "gates", "names", "out_features", "own_loss"),
-    *("seen", "widths"),
+    *("late", "late_widths", "reads_steps", "seen", "sequences", "widths"),
 )
 _ADDED_LATER = ("smart_apply",)  # by transformers, to every module, once it is imported
 
@@ -71,13 +71,19 @@ rename that modality, for example to "type_".
     return {name: int(width) for name, width in widths.items()}
 
 
-def check_inputs(inputs: Mapping[str, Tensor], observed: Tensor, widths: Mapping[str, int]) -> None:
+def check_inputs(
+    inputs: Mapping[str, Tensor],
+    observed: Tensor,
+    widths: Mapping[str, int],
+    sequences: Collection[str] = (),
+) -> None:
     """Raise unless `inputs` and `observed` have the names and shapes that `widths` promises.
 
     Args:
         inputs: Modality to its features, each `items x features`.
         observed: Boolean, `items x modalities`, columns in the order of `widths`.
         widths: Modality to its number of features.
+        sequences: Modalities of `items x steps x features`, of one step at least.
 
     Raises:
         FeatureError: If a modality is missing or unknown, a width or the number of items differs,
@@ -104,11 +110,17 @@ def check_inputs(inputs: Mapping[str, Tensor], observed: Tensor, widths: Mapping
             f"shape items x {len(widths)}, one column a modality in the order {_listed(widths)}."
         )
     for name, width in widths.items():
-        if inputs[name].shape != (observed.shape[0], width):
+        shape = inputs[name].shape
+        fits = tuple(shape) == (observed.shape[0], width)
+        if name in sequences:
+            several = len(shape) == 3 and shape[1] > 0
+            fits = several and (shape[0], shape[2]) == (observed.shape[0], width)
+        if not fits:
+            steps = ("steps x ", "x steps ") if name in sequences else ("", "")
             raise FeatureError(
                 f'Modality "{name}" has shape {_shape(inputs[name])}; expected '
-                f"{observed.shape[0]} x {width} (items x features). Were these features made by "
-                "the encoder that the model was fitted with?"
+                f"{observed.shape[0]} x {steps[0]}{width} (items {steps[1]}x features). Were these "
+                "features made by the encoder that the model was fitted with?"
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, final
 
 import torch
@@ -13,8 +13,9 @@ from bayesfuse.data.blocks import Blocks
 from bayesfuse.errors import ConfigError, FeatureError, unknown_option
 from bayesfuse.models.auxiliary.base import Auxiliary
 from bayesfuse.models.auxiliary.settings import AuxiliarySettings, build_auxiliary
+from bayesfuse.models.base_rates import base_rates
 from bayesfuse.models.classifier import CLASSIFIERS
-from bayesfuse.models.fusion import FUSIONS, Fusion
+from bayesfuse.models.fusion import DEEP, FUSIONS, Fusion
 from bayesfuse.models.fusion.text_bitransformer import TextBitransformerFusion, TextTransformer
 from bayesfuse.models.graph_branch import (
     GRAPH,
@@ -27,6 +28,7 @@ from bayesfuse.models.graph_branch import (
 )
 from bayesfuse.models.relation_attention import RelationAttention
 from bayesfuse.models.standardise import Standardise
+from bayesfuse.models.steps import mean_over_steps
 
 MODELS = ("fusion", "gat", "mm-gatbt")
 """What a network joins: all modalities; what items hear, alone; that and what they do not hear."""
@@ -56,7 +58,9 @@ class FusionNetwork(nn.Module):
         num_labels: Number of labels.
         model: A name in `MODELS`.
         fusion: A name in `FUSIONS`; of no account for the model `gat`.
-        transformer_layers: Layers of the fusion `bitransformer`.
+        sequences: Modalities that come step by step; of a fusion rule that reads steps only. What
+            items hear of each other is the mean over their steps.
+        transformer_layers: Layers of each transformer of a fusion rule that has some.
         transformer: A pretrained transformer to join a text with the rest, whose features are
             tokens; then `fusion`, `transformer_layers` and `hidden` are of no account.
         hidden: Width of the fused vector.
@@ -100,6 +104,7 @@ class FusionNetwork(nn.Module):
         *,
         model: str = "fusion",
         fusion: str = "gmu",
+        sequences: Collection[str] = (),
         transformer_layers: int = 2,
         transformer: TextTransformer | None = None,
         hidden: int = 256,
@@ -120,7 +125,8 @@ class FusionNetwork(nn.Module):
             raise ConfigError(unknown_option("classifier", classifier, CLASSIFIERS))
         self.names = tuple(widths)
         self.num_labels, self.model, self.transformer = num_labels, model, transformer
-        self.standardise = Standardise(widths)
+        self.sequences = tuple(name for name in widths if name in sequences)
+        self.standardise = Standardise(widths, self.sequences)
         self.graph, self.gat = graph, None
         entering = entering_beside(model, widths, graph)
         if graph is not None:
@@ -130,10 +136,16 @@ class FusionNetwork(nn.Module):
         if model == "gat":
             self.fusion, width = None, entering[GRAPH]
         elif transformer is not None:
-            self.fusion = TextBitransformerFusion(entering, transformer)
+            steps = [name for name in self.sequences if name in entering]
+            again = fusion == "mmbt"
+            self.fusion = TextBitransformerFusion(entering, transformer, steps, restart=again)
             width = self.fusion.out_features
         else:
-            options = {"layers": transformer_layers} if fusion == "bitransformer" else {}
+            options: dict[str, Any] = {}
+            if self.sequences:
+                options["sequences"] = [name for name in self.sequences if name in entering]
+            if fusion in DEEP:
+                options["layers"] = transformer_layers
             self.fusion = FUSIONS[fusion](entering, hidden, **options)
             width = self.fusion.out_features
         sizes: dict[str, Any] = {"hidden": classifier_hidden, "pieces": pieces, "dropout": dropout}
@@ -156,7 +168,7 @@ class FusionNetwork(nn.Module):
         """Return the logit of every label for every item.
 
         Args:
-            inputs: Modality to its features, each `items x features`.
+            inputs: Modality to its features, each `items x features`; of sequences steps, too.
             observed: Boolean, `items x modalities`, columns in the order of `names`; where it is
                 False the features change nothing, whatever they hold.
             blocks: Whom the items hear; for a network with a graph, and no other.
@@ -175,7 +187,8 @@ class FusionNetwork(nn.Module):
         standardised = self.standardise(inputs, observed, shift)
         presence: dict[str, Tensor] = {}
         if self.gat is not None or blocks is not None:
-            reads = self._reads(standardised, blocks, known=heard is not None)
+            own = {name: mean_over_steps(value) for name, value in standardised.items()}
+            reads = self._reads(own, blocks, known=heard is not None)
             heard = self.gat(*reads) if heard is None else heard  # type: ignore[misc]
             standardised[GRAPH] = heard if self.model == "fusion" else F.leaky_relu(heard)
             hears, presence = presence_of(self.graph, blocks)
@@ -191,7 +204,9 @@ class FusionNetwork(nn.Module):
             else:  # its own steps, so that the layers of modalities are run once
                 parts = self.fusion.activate(*read)
                 fused = self.fusion.fuse(*parts)
-                auxiliary.fill(self.auxiliary, self._fixed, self.fusion, read[1], *parts, fused)
+                values, said = ([mean_over_steps(one) for one in part] for part in parts)
+                given = (self.fusion, read[1], values, said, fused)
+                auxiliary.fill(self.auxiliary, self._fixed, *given)
         logits: Tensor = self.classifier(fused)
         return self._fixed(logits)
 
@@ -276,7 +291,8 @@ class FusionNetwork(nn.Module):
         Raises:
             FeatureError: See `forward`.
         """
-        return self._reads(self.standardise(inputs, observed), blocks)
+        found = self.standardise(inputs, observed)
+        return self._reads({name: mean_over_steps(x) for name, x in found.items()}, blocks)
 
     def _draws(
         self,
@@ -316,35 +332,19 @@ class FusionNetwork(nn.Module):
         return nodes, blocks.graphs
 
     def set_label_counts(self, positives: Tensor, num_items: int) -> None:
-        r"""Start every label at its base rate, and fix those that training can say nothing about.
+        """Start every label at its base rate, and fix those that training can say nothing about.
 
-        .. math:: r_c = (k_c + \tfrac12) / (N + 1)
-
-        The output's bias starts at the logit of r. A label that no training item has, or that all
-        have, keeps this logit for every item: the base rate is all that is known about it. The half
-        counts keep that rate off 0 and 1, where one exception would cost infinitely many nats.
+        A label that no training item has, or that all have, keeps the logit of its base rate for
+        every item: that is all that is known about it. See `bayesfuse.models.base_rates`.
 
         Args:
-            positives: Number k of training items with each label, `labels`.
-            num_items: Number N of labelled training items (>= 1).
+            positives: Number of training items with each label, `labels`.
+            num_items: Number of labelled training items (>= 1).
 
         Raises:
             ConfigError: If the shape differs or a count is not in 0..N.
-
-        Reference: the posterior mean under Jeffreys' prior Beta(1/2, 1/2).
         """
-        if positives.shape != (self.num_labels,):
-            raise ConfigError(
-                f"Got label counts of shape {tuple(positives.shape)}; expected "
-                f"({self.num_labels},), one a label."
-            )
-        if num_items < 1 or not bool(((positives >= 0) & (positives <= num_items)).all()):
-            raise ConfigError(
-                f"Got label counts between {positives.min():g} and {positives.max():g} of "
-                f"{num_items} items; expected 0..N of N >= 1 items."
-            )
-        rates = (positives.double() + 0.5) / (num_items + 1)
+        rates, constant = base_rates(positives, num_items, self.num_labels)
         self.classifier.set_base_rates(rates)
-        constant = (positives == 0) | (positives == num_items)
         with torch.no_grad():
             self.fixed_logit.copy_(torch.where(constant, torch.logit(rates), torch.nan))

@@ -49,6 +49,13 @@ _MM_GATBT = Paper(
     "MM-GATBT: Enriching Multimodal Representation Using Graph Attention Network",
 )
 
+_MMBT = Paper(
+    "Kiela et al.",
+    2020,
+    "Supervised Multimodal Bitransformers for Classifying Images and Text",
+    "1909.02950",
+)
+
 _REFNET = Paper("Sankaran et al.", 2021, "Multimodal Fusion Refiner Networks", "2104.03435")
 
 FUSION_PAPERS: dict[str, Paper] = {
@@ -56,12 +63,7 @@ FUSION_PAPERS: dict[str, Paper] = {
     "autoencoder": Paper(
         "Zeng", 2021, "Multi Task Learning based Framework for Multimodal Classification"
     ),
-    "bitransformer": Paper(
-        "Kiela et al.",
-        2020,
-        "Supervised Multimodal Bitransformers for Classifying Images and Text",
-        "1909.02950",
-    ),
+    "bitransformer": _MMBT,
     "centralnet": Paper(
         "Vielzeuf et al.",
         2018,
@@ -81,7 +83,19 @@ FUSION_PAPERS: dict[str, Paper] = {
     "linear-sum": _GMU,
     "mixing": _PM_MO,
     "mlp-concat": _TOOLKIT,
+    "mmbt": _MMBT,
     "moe": _GMU,
+    "mult-concat": Paper(
+        "Tsai et al.",
+        2019,
+        "Multimodal Transformer for Unaligned Multimodal Language Sequences",
+        "1906.00295",
+    ),
+    "mult-gmu": Paper(
+        "Rodríguez-Bribiesca et al.",
+        2021,
+        "Multimodal Weighted Fusion of Transformers for Movie Genre Classification",
+    ),
     "swiglu": Paper(
         "Supkhankulov",
         2025,
@@ -94,6 +108,7 @@ FUSION_PAPERS: dict[str, Paper] = {
 MODEL_PAPERS: dict[str, Paper] = {
     "gat": _MM_GATBT,
     "mm-gatbt": _MM_GATBT,
+    "mmbt": _MMBT,
     "pm-mo": _PM_MO,
     "refnet": _REFNET,
     "refnet-ms": _REFNET,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from bayesfuse.errors import FeatureError, unknown_option
 from bayesfuse.models.inputs import check_inputs, check_widths
+from bayesfuse.models.steps import used_steps
 
 
 class Standardise(nn.Module):
@@ -18,10 +19,12 @@ class Standardise(nn.Module):
 
     with a location and a scale a feature and one gain a modality. All are buffers, not parameters:
     `loc.<modality>`, `scale.<modality>` (each `features`) and `gain.<modality>` (a scalar). They
-    are the identity until set. Where a modality was not observed the result is 0.
+    are the identity until set. Where a modality was not observed the result is 0; of a sequence
+    every step is treated so, and what is no step of the item stays NaN.
 
     Args:
         widths: Modality to its number of features, in the order of `observed`'s columns.
+        sequences: Modalities that come as `items x steps x features`.
 
     Raises:
         ConfigError: If `widths` is not usable (see `check_widths`).
@@ -33,9 +36,9 @@ class Standardise(nn.Module):
         tensor([[1.0000, 0.5000]])
     """
 
-    def __init__(self, widths: Mapping[str, int]) -> None:
+    def __init__(self, widths: Mapping[str, int], sequences: Collection[str] = ()) -> None:
         super().__init__()
-        self.widths = check_widths(widths)
+        self.widths, self.sequences = check_widths(widths), tuple(sequences)
         self.loc, self.scale, self.gain = nn.Module(), nn.Module(), nn.Module()
         for name, width in self.widths.items():
             self.loc.register_buffer(name, torch.zeros(width))
@@ -56,7 +59,7 @@ class Standardise(nn.Module):
             shift: How far items are moved from where they are, modality to :math:`s_{im}`,
                 `items x features`: what is returned is :math:`x_{im} + r_i s_{im}` with the length
                 :math:`r_i^2 = \sum_m d_m g_m^2` that an item of these modalities typically has, of
-                :math:`d_m` features with the gain :math:`g_m`. None for not at all.
+                :math:`d_m` features (in all steps) with the gain :math:`g_m`. None for not at all.
 
         Returns:
             Modality to its standardised features, each `items x features`, 0 where not observed.
@@ -64,7 +67,7 @@ class Standardise(nn.Module):
         Raises:
             FeatureError: If names or shapes are not those of `widths`.
         """
-        check_inputs(inputs, observed, self.widths)
+        check_inputs(inputs, observed, self.widths, self.sequences)
         found = {
             name: self.one(name, inputs[name], observed[:, column])
             for column, name in enumerate(self.widths)
@@ -73,24 +76,35 @@ class Standardise(nn.Module):
             return found
         gains = torch.stack([self.gain.get_buffer(name) for name in self.widths]).flatten()
         squares = gains.square() * gains.new_tensor(list(self.widths.values()))
-        length = (observed * squares).sum(1, keepdim=True).sqrt()
-        moved = {name: found[name] + length * by for name, by in shift.items()}
+        counts = [
+            used_steps(value).sum(1) if value.ndim == 3 else observed[:, column]
+            for column, value in enumerate(found.values())
+        ]
+        length = (torch.stack(counts, dim=1) * observed * squares).sum(1, keepdim=True).sqrt()
+        moved = {n: found[n] + (length[:, None] if by.ndim == 3 else length) * by
+                 for n, by in shift.items()}  # fmt: skip
         seen = {name: observed[:, column, None] for column, name in enumerate(self.widths)}
-        return found | {n: torch.where(seen[n], value, 0.0) for n, value in moved.items()}
+        return found | {
+            n: value if value.ndim == 3 else torch.where(seen[n], value, 0.0)
+            for n, value in moved.items()
+        }
 
     def one(self, name: str, values: Tensor, observed: Tensor) -> Tensor:
         """Standardise one modality of any items.
 
         Args:
             name: The modality.
-            values: Its features, `items x features`.
+            values: Its features, `items x features`; or steps, `items x steps x features`.
             observed: Boolean, `items`.
 
         Returns:
-            `items x features`, 0 where not observed.
+            As `values`, 0 where not observed; NaN where there is no step.
         """
         moved = (values - self.loc.get_buffer(name)) / self.scale.get_buffer(name)
-        return torch.where(observed[:, None], moved * self.gain.get_buffer(name), 0.0)
+        seen, nothing = observed[:, None], 0.0
+        if values.ndim == 3:
+            seen, nothing = seen[:, None], torch.nan
+        return torch.where(seen, moved * self.gain.get_buffer(name), nothing)
 
     def set_statistics(self, name: str, loc: Tensor, scale: Tensor) -> None:
         """Set the location and scale of a modality's features, as measured on training items.

@@ -32,6 +32,7 @@ CASES: dict[str, dict[str, Any]] = {
     "a model without its graph": {"model": "gat", "graph": "none"},
     "quotes": {"labels": "it's $HOME", "delimiter": "\t", "people_separator": " | "},
     "files": {"features": "text=a b.npy,image=c.h5:vgg"},
+    "sequences": {"keep_sequence": "text,image", "image_grid": "3x2", "max_length": 64},
     "images": {
         "preprocessing": "input_size=3x320x224,mean=0.5",
         "image_args": "num_classes=10,flag=true",

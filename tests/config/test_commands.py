@@ -107,6 +107,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "pooling": st.sampled_from([None, *module.POOLINGS]),
     "long_texts": st.sampled_from([None, *module.LONG_TEXTS]),
     "encoder_precision": st.sampled_from(module.ENCODER_PRECISIONS),
+    "keep_sequence": st.none() | names,
+    "image_grid": st.none() | st.tuples(st.integers(1, 9), st.integers(1, 9)),
     "max_length": st.none() | st.integers(4, 512),
     "image_weights": st.none() | words,
     "encoded": st.none() | words,

@@ -39,3 +39,16 @@ def test_ways_and_numbers_are_checked_at_once() -> None:
     for words in ('Did you mean "mean"?', 'Did you mean "windows"?', "--max-length: ", "--workers"):
         assert words in str(caught.value)
     assert "--strict: expected true or false; got 'perhaps'." in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "grid"), [("3x2", (3, 2)), ("3", (3, 3)), (4, (4, 4)), ("5,1", (5, 1)), (None, None)]
+)
+def test_a_grid_is_rows_and_columns(text: object, grid: tuple[int, int] | None) -> None:
+    assert EncoderConfig.parse({"image_grid": text}).image_grid == grid
+
+
+@pytest.mark.parametrize("text", ["0x3", "3x3x3", "wide", "1.5", True])
+def test_what_is_no_grid_is_refused(text: object) -> None:
+    with pytest.raises(ConfigError, match=r"--image-grid: .*rows x columns"):
+        EncoderConfig.parse({"image_grid": text})

@@ -187,3 +187,39 @@ def test_hdf5_that_leads_nowhere_is_refused(reader: FeatureReader, tmp_path: Pat
         reader.read("text", "f.h5:group/txt", None)
     with pytest.raises(FeatureError, match=r"mask holds \[1\.0, 1\.0\] in row 0"):
         reader.read("text", "f.h5:group/text", None)
+
+
+def test_steps_of_all_items_may_be_in_one_array(reader: FeatureReader, tmp_path: Path) -> None:
+    flat = np.arange(10, dtype=np.float16).reshape(5, 2)
+    starts, lengths = np.array([3, 0, 0]), np.array([2, 0, 3])
+    np.savez(tmp_path / "f.npz", s=flat, s_starts=starts, s_lengths=lengths)
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file["g/s"], file["g/s_starts"], file["g/s_lengths"] = flat, starts, lengths
+    for reference in ("f.npz:s", "f.h5:g/s"):
+        values, observed = reader.read("sound", reference, None)
+        assert isinstance(values, Sequences)
+        assert values.shape == (3, 3, 2)
+        steps, used = values.read(np.arange(3))
+        assert used.sum(axis=1).tolist() == [2, 0, 3]
+        np.testing.assert_array_equal(steps[0, :2], flat[3:])
+        np.testing.assert_array_equal(steps[2], flat[:3])
+        assert observed.tolist() == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"s_starts": [0, 0, 0]}, "s_starts.*and no s_lengths"),
+        ({"s_starts": [0, 3, 0], "s_lengths": [2, 3, 1]}, "do not fit"),
+        ({"s_starts": [0, -1, 0], "s_lengths": [2, 1, 1]}, "do not fit"),
+        ({"s_starts": [0, 1], "s_lengths": [2, 1, 1]}, "do not fit"),
+        ({"s_starts": [0.0, 1.0, 2.0], "s_lengths": [2, 1, 1]}, "do not fit"),
+    ],
+)
+def test_places_of_steps_are_checked(
+    reader: FeatureReader, tmp_path: Path, members: dict[str, list[float]], words: str
+) -> None:
+    arrays = {name: np.array(values) for name, values in members.items()}
+    np.savez(tmp_path / "f.npz", s=np.zeros((5, 2)), **arrays)
+    with pytest.raises(FeatureError, match=words):
+        reader.read("sound", "f.npz:s", None)

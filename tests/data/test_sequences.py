@@ -140,3 +140,13 @@ def test_ragged_steps_look_like_a_padded_array() -> None:
     for key in (slice(None), slice(1, 3), np.array([0, 2]), (np.array([0, 1]), slice(None, 2))):
         np.testing.assert_array_equal(ragged[key], padded[key])
     assert Ragged.of(flat[:0], np.zeros(2, int)).shape == (2, 0, 2)
+
+
+def test_ragged_items_are_taken_in_any_order() -> None:
+    flat = np.arange(12).reshape(6, 2)
+    ragged = Ragged.of(flat, np.array([2, 0, 3, 1]))
+    some = ragged.take(np.array([3, 0, 0, 1]))
+    assert some.lengths.tolist() == [1, 2, 2, 0]
+    np.testing.assert_array_equal(some.steps(), flat[[5, 0, 1, 0, 1]])
+    np.testing.assert_array_equal(some[:][1], flat[:2])
+    np.testing.assert_array_equal(ragged.steps(), flat)

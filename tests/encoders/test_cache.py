@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bayesfuse.data.sequences import Ragged
 from bayesfuse.encoders.cache import FeatureCache
 from bayesfuse.errors import StorageError, UserError
 
@@ -128,3 +129,35 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     cache = FeatureCache(tmp_path / "file", "ab", 2)
     with pytest.raises(UserError, match=r"Cannot write .*choose another folder"):
         cache.add(keys_of(1), rows_of(1), [""])
+
+
+def steps_of(*numbers: int) -> Ragged:
+    """As many steps as the number says, modulo 4 and one at least, each another one."""
+    lengths = np.array([1 + number % 4 for number in numbers], dtype=np.int64)
+    flat = np.concatenate(
+        [[[n, step] for step in range(count)] for n, count in zip(numbers, lengths, strict=True)]
+    )
+    return Ragged.of(flat.astype(np.float16), lengths)
+
+
+def test_steps_are_found_again_cell_by_cell(tmp_path):
+    cache = FeatureCache(tmp_path, "ab", 2, steps=True)
+    for part in ((7, 3, 12), (5, 3), (1,)):
+        cache.add(keys_of(*part), steps_of(*part), [f"r{n}" for n in part])
+    asked = (12, 1, 3, 5, 7)
+    for reader in (cache, FeatureCache(tmp_path, "ab", 2, steps=True)):
+        assert reader.find(keys_of(4)).tolist() == [-1]
+        found, remarks = reader.read(reader.find(keys_of(*asked)))
+        np.testing.assert_array_equal(found.lengths, steps_of(*asked).lengths)
+        np.testing.assert_array_equal(found[:], steps_of(*asked)[:])
+        assert found.dtype == np.float16
+        assert remarks == ["r12", "r1", "r3", "r5", "r7"]
+        assert len(reader) == 5
+
+
+def test_short_sequences_take_little_room(tmp_path):
+    cache = FeatureCache(tmp_path, "ab", 384, steps=True)
+    flat = np.ones((65, 384), dtype=np.float16)
+    cache.add(keys_of(1, 2), Ragged.of(flat, np.array([64, 1])), ["", ""])
+    (part,) = cache.folder.glob("part-*")
+    assert part.stat().st_size < 1.2 * flat.nbytes

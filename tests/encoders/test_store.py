@@ -70,3 +70,18 @@ def test_a_folder_of_somebody_else_is_told(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(UserError, match="Choose another folder"):
         make_folder(tmp_path / "encoded")
+
+
+def test_sequences_are_stored_with_their_places(tmp_path, modality):
+    steps = np.arange(10, dtype=np.float16).reshape(5, 2)
+    np.save(tmp_path / "steps.npy", steps)
+    starts, lengths = np.array([3, 0, 0, 2]), np.array([2, 2, 0, 1])
+    kept = EncodedModality(tmp_path / "steps.npy", lengths > 0, "ff", starts, lengths)
+    path = write_features(tmp_path, "id", np.array(list("abcd")), {"text": kept})
+    assert member_names(path) == (
+        *("id", "text", "text_starts", "text_lengths", "text_observed", "text_encoder"),
+    )
+    stored = kept.stored(open_array(path, "text"))
+    assert stored.shape == (4, 2, 2)
+    np.testing.assert_array_equal(stored.read(np.array([0, 3]))[0][1, 0], steps[2])
+    assert modality.stored(steps) is steps

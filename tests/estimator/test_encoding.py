@@ -34,6 +34,18 @@ def test_flags_become_settings_of_the_modality_that_they_are_for(demo: Path) -> 
         "image": {"model_args": {"a": 1}, "weights": "w.pth", "precision": "bfloat16"},
     }
     assert encoder_settings(EncodeConfig.parse({}), Catalog.read(demo)) == {}
+    steps = EncodeConfig.parse({"keep_sequence": "text,image", "image_grid": "2x3"})
+    assert encoder_settings(steps, Catalog.read(demo)) == {
+        "image": {"grid": (2, 3), "keep_sequence": True},
+        "text": {"keep_sequence": True},
+    }
+
+
+def test_an_encoder_without_steps_is_told(demo: Path, tmp_path: Path) -> None:
+    for wanted, words in ((("text",), "tfidf makes one vector"), (("txt",), 'Did you mean "text"')):
+        config = EncodeConfig.parse({"keep_sequence": wanted})
+        with pytest.raises(ConfigError, match=words):
+            encode_run(str(demo), tmp_path / "out", config)
 
 
 def test_resources_are_what_the_options_allow() -> None:

@@ -14,7 +14,9 @@ from PIL import Image
 from bayesfuse.config import CatalogConfig, FitConfig, ModelConfig
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.encoders.catalogues import encode_catalog
+from bayesfuse.encoders.image import TimmEncoder
 from bayesfuse.encoders.saving import load_encoders
+from bayesfuse.encoders.sequence import SequenceEncoder
 from bayesfuse.errors import ConfigError
 from bayesfuse.estimator.classifier import FusionClassifier
 from bayesfuse.estimator.encoding import encoder_settings, named_encoders
@@ -182,3 +184,30 @@ def test_light_encoders_have_nothing_to_train(table, flags):
     light = {**flags, "text_encoder": "tfidf", "finetune": "text=1"}
     with pytest.raises(ConfigError, match=r"tfidf|max_length"):
         prepared(table, FitConfig.parse(light))
+
+
+def test_kept_steps_are_not_trained(table, flags):
+    config = settings(flags, keep_sequence="text", finetune="text=1")
+    with pytest.raises(ConfigError, match=r"--finetune text: its steps are kept \(--keep-sequence"):
+        prepared(table, config)
+
+
+@pytest.mark.parametrize("fusion", ["mmbt", "mult-gmu"])
+def test_places_of_pictures_are_trained_end_to_end(table, flags, fusion, tmp_path):
+    """MMBT with both networks trained; of MulT that of the pictures, beside a text vector."""
+    both = {"mmbt": "text=1,image=1", "mult-gmu": "image=1"}
+    kept = {"keep_sequence": "image", "image_grid": "3x1", "fusion": fusion, "pooling": None}
+    config = settings(flags, **kept, finetune=both[fusion], encoded=str(tmp_path / "e"), epochs=3)
+    done = fit_run(str(table), tmp_path / "run", config)
+    assert done.classifier.model_.network.sequences == ("image",)
+    trained = load_encoders(tmp_path / "run")["image"]
+    assert isinstance(trained, SequenceEncoder)
+    name, weights = flags["image_encoder"], flags["image_weights"]
+    plain = TimmEncoder(str(name), str(weights)).fit([])
+    before, after = plain.network().state_dict(), trained.network().model.state_dict()
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    assert changed
+    assert len(changed) < len(before) / 2
+    run = open_run(tmp_path / "run", None, CatalogConfig.parse({}), split="val", device="cpu")
+    assert done.evaluation is not None
+    assert evaluate_run(run).nll == pytest.approx(done.evaluation.nll, abs=2e-3)  # float16 by then

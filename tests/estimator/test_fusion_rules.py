@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from bayesfuse import FeatureTable, FusionClassifier
-from bayesfuse.config import CLASSIFIERS, FUSIONS
-from bayesfuse.config.model import OWN_LOSSES
-from bayesfuse.errors import ConfigError
+from bayesfuse.config import CLASSIFIERS, FUSIONS, STEP_RULES
+from bayesfuse.config.model import BERT_RULES, OWN_LOSSES
+from bayesfuse.errors import ConfigError, FeatureError
 from bayesfuse.estimator.contributions import log_odds, modality_contributions
 from bayesfuse.estimator.training_warnings import training_warnings
 from bayesfuse.graph.hiding import hide
@@ -53,27 +53,51 @@ def items() -> tuple[FeatureTable, np.ndarray]:
     return FeatureTable.from_arrays(values, observed), y
 
 
+@pytest.fixture(scope="module")
+def steps(items) -> tuple[FeatureTable, np.ndarray]:
+    """The same labels, of texts of 0 to 5 steps and images of 6, beside a year."""
+    vectors, y = items
+    rng = np.random.default_rng(1)
+    values, observed = vectors.batch(slice(None))
+    lengths = {"text": rng.integers(0, 6, NUM_ITEMS), "image": np.full(NUM_ITEMS, 6)}
+    arrays = {
+        name: values[name][:, None] + 0.3 * rng.normal(size=(NUM_ITEMS, 6, values[name].shape[1]))
+        for name in lengths
+    }
+    masks = {name: observed[:, column] for column, name in enumerate(vectors.names)}
+    return FeatureTable.from_arrays(arrays | {"year": values["year"]}, masks, lengths), y
+
+
+@pytest.fixture
+def given(fusion, request) -> tuple[FeatureTable, np.ndarray]:
+    """Items as a rule reads them: sequences, if it attends to steps."""
+    found: tuple[FeatureTable, np.ndarray] = request.getfixturevalue(
+        "steps" if fusion in STEP_RULES else "items"
+    )
+    return found
+
+
 def nll(p: np.ndarray, y: np.ndarray) -> float:
     return float(-np.log(np.where(y == 1, p, 1 - p)).mean())
 
 
 def fit(fusion: str, elbo: str, items: tuple[FeatureTable, np.ndarray]) -> FusionClassifier:
     changes: dict[str, object] = {}
-    if fusion == "bitransformer":
+    if fusion in BERT_RULES:
         changes = {"classifier_learning_rate": 0.01}
-    elif fusion in ("centralnet", "swiglu"):
+    elif fusion in ("centralnet", "swiglu", *STEP_RULES):
         # of so few items, priors of one scale leave nothing of a deep and narrow rule
         changes = {"prior_scale": "fan-in"}
     return FusionClassifier(fusion=fusion, elbo=elbo, **{**SETTINGS, **changes}).fit(*items)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_its_weights_have_a_posterior_and_it_is_read_back_as_it_was(items, fusion, tmp_path: Path):
-    features, y = items
-    fitted = fit(fusion, "annealed", items)
+def test_its_weights_have_a_posterior_and_it_is_read_back_as_it_was(given, fusion, tmp_path: Path):
+    features, y = given
+    fitted = fit(fusion, "annealed", given)
     sites = {site.name for site in fitted.model_.lifted.sites}
     weights = {f"fusion.{name}" for name, _ in fitted.model_.network.fusion.named_parameters()}
-    if fusion == "bitransformer":
+    if fusion in BERT_RULES:
         weights = {name for name in weights if name.startswith("fusion.absent.")}
     assert sites == weights
     p = fitted.predict_proba(features)
@@ -81,12 +105,13 @@ def test_its_weights_have_a_posterior_and_it_is_read_back_as_it_was(items, fusio
     assert (fitted.sample_proba(features).std(axis=0) > 0).any()
     read = FusionClassifier.load(fitted.save(tmp_path / "run"), device="cpu")
     np.testing.assert_array_equal(read.predict_proba(features), p)
+    assert read.model_.network.sequences == (("text", "image") if fusion in STEP_RULES else ())
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_it_tells_without_a_modality_and_what_each_adds(items, fusion):
-    features, y = items
-    fitted = fit(fusion, "none", items)
+def test_it_tells_without_a_modality_and_what_each_adds(given, fusion):
+    features, y = given
+    fitted = fit(fusion, "none", given)
     p = fitted.predict_proba(features)
     assert fitted.sample_proba(features).shape[0] == 1
     for name in ("text", "image"):
@@ -101,8 +126,8 @@ def test_it_tells_without_a_modality_and_what_each_adds(items, fusion):
 
 @pytest.mark.parametrize("elbo", ["annealed", "none"])
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_it_takes_every_loss_and_an_adversary_and_is_read_back(items, fusion, elbo, tmp_path: Path):
-    features, y = items
+def test_it_takes_every_loss_and_an_adversary_and_is_read_back(given, fusion, elbo, tmp_path: Path):
+    features, y = given
     beside = {"refiner": 0.1, "multi_similarity": 0.1, "contrastive": 0.1, "adversarial": 0.1}
     short = {**SETTINGS, "epochs": 3, "validation_fraction": 0.0}
     fitted = FusionClassifier(fusion=fusion, elbo=elbo, **short, **beside).fit(features, y)
@@ -116,6 +141,21 @@ def test_it_takes_every_loss_and_an_adversary_and_is_read_back(items, fusion, el
     assert told == (elbo != "none")
     read = FusionClassifier.load(fitted.save(tmp_path / "run"), device="cpu")
     np.testing.assert_array_equal(read.predict_proba(features), p)
+
+
+@pytest.mark.parametrize("fusion", STEP_RULES)
+def test_a_rule_that_reads_steps_joins_vectors_where_there_are_no_sequences(items, steps, fusion):
+    features, _ = items
+    short = {**SETTINGS, "epochs": 2, "annealing_epochs": 1}
+    fits = [FusionClassifier(fusion=fusion, **short).fit(*given) for given in (items, steps)]
+    words = "no modality is a sequence"
+    told = [any(words in w for w in training_warnings(fitted)) for fitted in fits]
+    assert told == [True, False]
+    with pytest.raises(FeatureError, match="holds one vector an item; expected a sequence"):
+        fits[1].predict_proba(features)
+    hidden = fits[1].predict_proba(hide(steps[0], ["text"]))
+    lacking = fits[1].predict_proba(steps[0].select(["image", "year"]))
+    np.testing.assert_allclose(lacking, hidden, atol=1e-6)
 
 
 @pytest.mark.parametrize("elbo", ["annealed", "none"])

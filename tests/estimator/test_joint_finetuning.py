@@ -17,6 +17,8 @@ from bayesfuse.encoders.tokens import TokensEncoder
 from bayesfuse.errors import ConfigError, RunFolderError
 from bayesfuse.estimator.joint_finetuning import is_joint, without_text
 from bayesfuse.estimator.workflow import Fit, evaluate_run, fit_run, open_run
+from bayesfuse.graph.hiding import hide
+from bayesfuse.models.fusion.text_bitransformer import TextBitransformerFusion
 
 WORDS = {"Comedy": ["joke", "party", "clown"], "Horror": ["knife", "night", "ghost"]}
 SMALL = {
@@ -115,6 +117,33 @@ def test_text_and_neighbours_count_for_items_that_come_later(done: Fit, tmp_path
     assert changed.tolist() == [True, True] + [False] * 10
 
 
+def test_mmbt_reads_words_beside_several_tokens_of_a_picture(folder, tiny_bert, tmp_path) -> None:
+    """MMBT end to end, without a graph: a picture is a sequence of one to three places."""
+    stored = np.load(folder / "features.npz")["image"]
+    lengths = np.arange(len(stored)) % 3 + 1
+    np.savez(tmp_path / "f.npz", image=np.repeat(stored[:, None], 3, axis=1), image_lengths=lengths)
+    own = {"features": f"image={tmp_path}/f.npz:image", "model": "fusion", "fusion": "mmbt"}
+    config = settings(folder, tiny_bert, graph="none", **own)
+    assert is_joint(config)
+    done = fit_run(str(folder / "items.csv"), tmp_path / "run", config)
+    network = done.classifier.model_.network
+    assert network.sequences == ("image",)
+    assert isinstance(network.fusion, TextBitransformerFusion)
+    history = done.classifier.history_
+    assert history[-1].nll < history[0].nll - 0.2
+    before = load_backbone(read_text_folder(tiny_bert), pooler=True).state_dict()
+    after = network.fusion.fused.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert all(name.startswith(("encoder.layer.1.", "encoder.layer.2.")) for name in moved)
+    options = CatalogConfig.parse({**columns(folder), "features": own["features"]})
+    run = open_run(done.path, None, options, split="val", device="cpu")
+    assert done.evaluation is not None
+    assert evaluate_run(run).nll == pytest.approx(done.evaluation.nll, abs=1e-6)
+    hidden = run.classifier.predict_proba(hide(run.catalog.features, ["image"]))
+    assert np.abs(run.classifier.predict_proba(run.catalog) - hidden).max() > 1e-3
+
+
 def test_frozen_it_stays_as_it_was(folder: Path, tiny_bert: Path, tmp_path: Path) -> None:
     """The negative control of what moves; and pretraining and class weights go with it."""
     config = settings(
@@ -184,4 +213,6 @@ def test_what_does_not_go_together(folder, tiny_bert, tmp_path, changes, message
 def test_other_fits_are_not_joint() -> None:
     assert not is_joint(FitConfig.parse({"model": "mm-gatbt"}))
     assert not is_joint(FitConfig.parse({"finetune": "text=1,image=1"}))
+    assert not is_joint(FitConfig.parse({"fusion": "mmbt", "finetune": "image=1"}))
+    assert is_joint(FitConfig.parse({"fusion": "mmbt", "finetune": "text=1,image=1"}))
     assert without_text({"text": 1, "image": 2}) == {"image": 2}

@@ -54,7 +54,7 @@ def test_without_images_neighbours_hear_the_last_modality() -> None:
 
 
 def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def build(*args: object) -> object:
+    def build(*args: object, **options: object) -> object:
         raise MissingExtraError("text", "transformers", "a transformer")
 
     monkeypatch.setattr(listing, "build_model", build)

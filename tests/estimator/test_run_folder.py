@@ -182,6 +182,7 @@ def test_the_weights_tell_what_they_are_of(fitted, saved):
         "feature_names": None,
         "linked": False,
         "relations": {},
+        "sequences": [],
         "transformer": None,
     }
     assert names == set(fitted.model_.tensors())

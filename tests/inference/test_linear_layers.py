@@ -84,7 +84,8 @@ def test_a_layer_that_cannot_be_replaced_is_not_found() -> None:
 
     lifted = lift(Odd(), Prior(), ["twice", "peeked", "fine", "steps"])
     x = torch.randn(2, 3)
-    assert first_layers(lifted, make_guide(lifted), x) == ["fine", "steps"]
+    # the noise of a unit's output is not the same in all steps of an item
+    assert first_layers(lifted, make_guide(lifted), x) == ["fine"]
     assert items_layers(lifted, make_guide(lifted), x) == ["fine"]
     for find in (first_layers, items_layers):
         assert find(lifted, make_guide(lifted, "lowrank"), x) == []

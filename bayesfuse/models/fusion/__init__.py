@@ -15,6 +15,8 @@ from bayesfuse.models.fusion.linear_sum import LinearSumFusion
 from bayesfuse.models.fusion.mixing import MixingFusion
 from bayesfuse.models.fusion.mixture_of_experts import MixtureOfExpertsFusion
 from bayesfuse.models.fusion.mlp_concat import MLPConcatFusion
+from bayesfuse.models.fusion.mult_concat import MulTConcatFusion
+from bayesfuse.models.fusion.mult_gmu import MulTGatedFusion
 from bayesfuse.models.fusion.swiglu import SwiGLUFusion
 from bayesfuse.models.fusion.weighted_regression import WeightedRegressionFusion
 from bayesfuse.models.fusion.weighted_sum import WeightedSumFusion
@@ -32,13 +34,20 @@ FUSIONS: dict[str, type[Fusion]] = {
     "linear-sum": LinearSumFusion,
     "mixing": MixingFusion,
     "mlp-concat": MLPConcatFusion,
+    "mmbt": BitransformerFusion,
     "moe": MixtureOfExpertsFusion,
+    "mult-concat": MulTConcatFusion,
+    "mult-gmu": MulTGatedFusion,
     "swiglu": SwiGLUFusion,
     "weighted-sum": WeightedSumFusion,
 }
 """The rules by the names that `--fusion` takes."""
 
+DEEP = ("bitransformer", "mmbt", "mult-concat", "mult-gmu")
+"""The rules that are told how many layers they have."""
+
 __all__ = [
+    "DEEP",
     "FUSIONS",
     "AttentionFusion",
     "AutoencoderFusion",
@@ -53,6 +62,8 @@ __all__ = [
     "MLPConcatFusion",
     "MixingFusion",
     "MixtureOfExpertsFusion",
+    "MulTConcatFusion",
+    "MulTGatedFusion",
     "SwiGLUFusion",
     "WeightedRegressionFusion",
     "WeightedSumFusion",

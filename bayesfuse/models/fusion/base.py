@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import final
+from collections.abc import Collection, Mapping, Sequence
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bayesfuse.errors import ConfigError
 from bayesfuse.models.auxiliary.base import AuxiliaryLoss
 from bayesfuse.models.inputs import check_inputs, check_widths
+from bayesfuse.models.steps import steps_or_absent, used_steps
 
 
 class Fusion(nn.Module, ABC):
@@ -26,6 +27,11 @@ class Fusion(nn.Module, ABC):
     `inputs` where a modality was not observed, NaN and infinity included, changes neither the
     output nor any gradient.
 
+    A rule that reads steps (`reads_steps`) may be told that some modalities are sequences. Their
+    features are `items x steps x features`, with NaN in the steps that an item does not have, and
+    so are their pre-activations; an item of no step has one, which is `absent`. Every other rule
+    takes one vector a modality.
+
     Parameter names are part of the contract (they become the names of Pyro sites): the layer of
     modality `text` is `text.weight` and `text.bias`, its stand-in `absent.text`. Gates live under
     `gate.<modality>`, a layer over all modalities is `fused`.
@@ -33,8 +39,10 @@ class Fusion(nn.Module, ABC):
     Args:
         widths: Modality to its number of features, in the order of `observed`'s columns.
         hidden: Number of units of the output.
+        sequences: Modalities that are sequences; of a rule that reads steps only.
 
     Attributes:
+        reads_steps: Whether the rule reads sequences step by step.
         names: The modalities, in order.
         widths: Modality to its number of features.
         out_features: Width of the output, equal to `hidden`.
@@ -42,14 +50,26 @@ class Fusion(nn.Module, ABC):
             0 at the start.
 
     Raises:
-        ConfigError: If `hidden` is below 1 or `widths` is not usable (see `check_widths`).
+        ConfigError: If `hidden` is below 1, `widths` is not usable (see `check_widths`), or there
+            are sequences that the rule does not read.
     """
 
-    def __init__(self, widths: Mapping[str, int], hidden: int) -> None:
+    reads_steps: ClassVar[bool] = False
+
+    def __init__(
+        self, widths: Mapping[str, int], hidden: int, sequences: Collection[str] = ()
+    ) -> None:
         super().__init__()
         if hidden < 1:
             raise ConfigError(f"Got hidden={hidden}; expected at least 1 unit.")
         self.widths = check_widths(widths)
+        strange = [name for name in sequences if not self.reads_steps or name not in self.widths]
+        if strange:
+            raise ConfigError(
+                f"{type(self).__name__} got {', '.join(strange)} as sequences; it "
+                f"{'has no such modality' if self.reads_steps else 'reads one vector a modality'}."
+            )
+        self.sequences = tuple(name for name in self.widths if name in sequences)
         self.names = tuple(self.widths)
         self.out_features = hidden
         for name, width in self.widths.items():
@@ -102,12 +122,19 @@ class Fusion(nn.Module, ABC):
         activations = []
         for column, name in enumerate(self.names):
             layer: nn.Module = getattr(self, name)
-            said, absent = layer(values[column]), self.absent[name]
+            value, used = values[column], None
+            if name in self.sequences:
+                used = used_steps(value)
+                value = torch.where(used[:, :, None], value, 0.0)
+            said, absent = layer(value), self.absent[name]
             if presence is not None and name in presence:
-                weight = presence[name][:, None].to(said.dtype)
+                weight = presence[name].view(-1, *[1] * (said.ndim - 1)).to(said.dtype)
                 said = absent + weight * (said - absent)
                 values[column] = weight * values[column]
-            activations.append(_where_observed(observed[:, column], said, absent))
+            if used is not None:
+                activations.append(steps_or_absent(used, said, absent))
+            else:
+                activations.append(_where_observed(observed[:, column], said, absent))
         return values, activations
 
     @final
@@ -119,14 +146,16 @@ class Fusion(nn.Module, ABC):
             observed: Boolean, `items x modalities`.
 
         Returns:
-            One tensor `items x features` a modality.
+            One tensor `items x features` a modality; of a sequence NaN where there is no step.
 
         Raises:
             FeatureError: If names or shapes are not those of `widths`.
         """
-        check_inputs(inputs, observed, self.widths)
+        check_inputs(inputs, observed, self.widths, self.sequences)
         return [
-            _where_observed(observed[:, column], inputs[name], 0.0)
+            torch.where(observed[:, column, None, None], inputs[name], torch.nan)
+            if name in self.sequences
+            else _where_observed(observed[:, column], inputs[name], 0.0)
             for column, name in enumerate(self.names)
         ]
 
@@ -145,7 +174,8 @@ class Fusion(nn.Module, ABC):
 
         Args:
             values: Features with 0 where not observed, one `items x features` a modality.
-            activations: Pre-activations, one `items x hidden` a modality.
+            activations: Pre-activations, one `items x hidden` a modality. Of a sequence both are
+                `items x steps x ...`, NaN where there is no step.
 
         Returns:
             The fused vector, `items x hidden`.

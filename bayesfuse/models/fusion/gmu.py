@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Mapping, Sequence
 from typing import final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from bayesfuse.models.activations import blend, tanh
+from bayesfuse.models.activations import tanh
 from bayesfuse.models.fusion.base import Fusion
+from bayesfuse.models.fusion.gated_unit import every_gate, gate_layers, gated_sum, gates_of
 
 
 @final
@@ -45,9 +44,7 @@ class GatedFusion(Fusion):
 
     def __init__(self, widths: Mapping[str, int], hidden: int) -> None:
         super().__init__(widths, hidden)
-        total = sum(self.widths.values())
-        gated = self.names if len(self.names) > 2 else self.names[:-1]
-        self.gate = nn.ModuleDict({name: nn.Linear(total, hidden) for name in gated})
+        self.gate = gate_layers(self.names, sum(self.widths.values()), hidden)
 
     def gates(
         self,
@@ -70,24 +67,12 @@ class GatedFusion(Fusion):
             FeatureError: If names or shapes are not those of `widths`.
         """
         values, _ = self.activate(inputs, observed, presence)
-        gates = self._gates(values)
-        if len(self.names) == 2:
-            gates.append(1 - gates[0])
-        return torch.stack(gates, dim=1)
+        return every_gate(self._gates(values), len(self.names))
 
     def fuse(self, values: Sequence[Tensor], activations: Sequence[Tensor]) -> Tensor:
         """Sum the gated tanh layers (see `Fusion.fuse`)."""
-        said = [tanh(activation) for activation in activations]
-        gates = self._gates(values)
-        if len(said) == 2:
-            return blend(gates[0], *said)
-        speaking = [gate * one for gate, one in zip(gates, said, strict=True)]
-        return functools.reduce(operator.add, speaking)
+        return gated_sum(self._gates(values), [tanh(activation) for activation in activations])
 
     def _gates(self, values: Sequence[Tensor]) -> list[Tensor]:
-        """Return one gate `items x hidden` a modality; of two modalities that of the first."""
         together = torch.cat(list(values), dim=-1)
-        gates = [torch.sigmoid(layer(together)) for layer in self.gate.values()]
-        if len(self.names) == 1:
-            return [together.new_ones(len(together), self.out_features)]
-        return gates
+        return gates_of(self.gate, together, len(self.names), self.out_features)

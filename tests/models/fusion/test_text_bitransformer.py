@@ -134,3 +134,50 @@ def test_networks_that_do_not_fit(bert) -> None:
     other.config.model_type = "distilbert"
     with pytest.raises(ConfigError, match="got one of distilbert"):
         build(other)
+
+
+STEPS = [3, 1, 0, 2]
+
+
+def with_steps() -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """Items whose graph is a sequence of so many steps; the third has none."""
+    inputs, observed = items()
+    generator = torch.Generator().manual_seed(3)
+    inputs["graph"] = torch.randn(4, 3, 3, generator=generator)
+    for item, count in enumerate(STEPS):
+        inputs["graph"][item, count:] = torch.nan
+    observed[2, 2] = False
+    return inputs, observed
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_steps_are_tokens_before_the_words(bert, restart) -> None:
+    torch.manual_seed(0)
+    transformer = TextTransformer("text", copy.deepcopy(bert), PAD, CLS, SEP)
+    fusion = TextBitransformerFusion(WIDTHS, transformer, ["graph"], restart=restart).eval()
+    inputs, observed = with_steps()
+    found = fusion(inputs, observed)
+    network, embed = fusion.fused, fusion.fused.embeddings.word_embeddings.weight
+    for item, count in enumerate(STEPS):
+        own = fusion.graph(inputs["graph"][item, :count]) if count else fusion.absent["graph"][None]
+        words = inputs["text"][item, 1:].long()
+        words = words[words != PAD]
+        year = fusion.year(inputs["year"][[item]])
+        sequence = torch.cat([embed[[CLS]], year, own, embed[[SEP]], embed[words]])
+        before = len(own) + 3
+        segments = torch.tensor([0] * before + [1] * len(words))
+        places = torch.arange(len(sequence))
+        places[before:] -= before if restart else 0
+        expected = network(
+            inputs_embeds=sequence[None], token_type_ids=segments[None], position_ids=places[None]
+        ).pooler_output
+        torch.testing.assert_close(found[[item]], expected, atol=1e-6, rtol=1e-5)
+
+
+def test_more_steps_than_positions_are_told(bert) -> None:
+    transformer = TextTransformer("text", copy.deepcopy(bert), PAD, CLS, SEP)
+    fusion = TextBitransformerFusion(WIDTHS, transformer, ["graph"], restart=True)
+    inputs, observed = items()
+    inputs["graph"] = torch.zeros(4, 600, 3)
+    with pytest.raises(FeatureError, match="an item takes 603 positions"):
+        fusion(inputs, observed)
