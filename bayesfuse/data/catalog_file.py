@@ -21,18 +21,22 @@ from bayesfuse.errors import CatalogError, did_you_mean
 FILE_NAME = "catalog.toml"
 
 Scalar = bool | int | float | str
-Setting = Scalar | tuple[Scalar, ...] | dict[str, Scalar]
+Setting = Scalar | tuple[Scalar, ...] | dict[str, Scalar | tuple[Scalar, ...]]
 """What a setting of an encoder can be."""
 
 
 def _as_setting(value: object) -> object:
-    parts: Iterable[object] = [value]
-    if isinstance(value, list | dict):
-        parts = value.values() if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        return {key: _as_value(inner) for key, inner in value.items()}
+    return _as_value(value)
+
+
+def _as_value(value: object) -> object:
+    parts: Iterable[object] = value if isinstance(value, list) else [value]
     for part in parts:
         if not isinstance(part, bool | int | float | str) or part in (inf, -inf) or part != part:
             raise ValueError("expected true, false, a finite number, a text, or a list of them")
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(parts) if isinstance(value, list) else value
 
 
 class _Spec(BaseModel):

@@ -25,7 +25,7 @@ features = "features.npz:text"
 observed = "text_observed"
 encoder = "tfidf"
 kind = "text"
-settings = {pooling = "cls", max_length = 128, names = ["a", "b"], deep = {lr = 0.5}}
+settings = {pooling = "cls", max_length = 128, names = ["a", "b"], deep = {lr = 0.5, size = [3, 4]}}
 
 [modalities.facts]
 columns = ["year", "country"]
@@ -54,7 +54,7 @@ def test_every_key_is_understood(tmp_path: Path) -> None:
         "pooling": "cls",
         "max_length": 128,
         "names": ("a", "b"),
-        "deep": {"lr": 0.5},
+        "deep": {"lr": 0.5, "size": (3, 4)},
     }
     assert spec.modalities["facts"].columns == ("year", "country")
     assert spec.modalities["facts"].categories == ("year",)
@@ -127,7 +127,9 @@ def test_modalities_that_make_no_sense_are_refused(tmp_path: Path, said: str, wo
     assert words in problem
 
 
-@pytest.mark.parametrize("value", ["2020-01-01", "nan", "[[1]]", "[inf]", "{a = [1]}"])
+@pytest.mark.parametrize(
+    "value", ["2020-01-01", "nan", "[[1]]", "[inf]", "{a = [[1]]}", "{a = {b = 1}}"]
+)
 def test_a_setting_is_a_plain_value(tmp_path: Path, value: str) -> None:
     head = 'table = "a.csv"\nid = "id"\n[modalities.text]\ncolumn = "plot"\n'
     with pytest.raises(CatalogError, match="expected true, false, a finite number") as caught:
