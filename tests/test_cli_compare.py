@@ -12,6 +12,10 @@ from typer.testing import CliRunner
 
 from bayesfuse.cli_compare import compare
 from bayesfuse.data.demo import write_demo
+from bayesfuse.estimator.tables import running
+from tests.estimator.tables.conftest import here
+
+__all__ = ["here"]
 
 runner = CliRunner()
 SMALL = (
@@ -72,6 +76,10 @@ def test_json_with_a_graph_on_test(app: typer.Typer, demo: Path) -> None:
         (["--seeds", "0"], "--seeds"),
         (["--elbo", "none"], "it is the row twin"),
         (["--finetune", "text=1"], "No such option"),
+        (["--jobs", "2"], "--jobs: for --models only"),
+        (["-o", "table.md"], "Markdown is of --models only"),
+        (["--models", "gmu", "--only", "twin"], "--only: for comparisons without --models"),
+        (["--models", "gmu", "--jobs", "0"], "--jobs is 0"),
         (["nowhere"], "nowhere"),
     ],
 )
@@ -83,3 +91,36 @@ def test_mistakes_end_with_2(
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_models_side_by_side(app: typer.Typer, demo: Path, tmp_path: Path, here: list[str]) -> None:
+    kept, out = tmp_path / "kept", tmp_path / "out.json"
+    args = [str(demo), "--models", "text, gmu", *SMALL, "--results", str(kept), "--jobs", "1"]
+    done = runner.invoke(app, [*args, "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"{demo}, val: ")
+    assert [line.split("  ")[0] for line in lines[3:7]] == [
+        *("text", "text (Bayes)", "gmu", "gmu (Bayes)"),
+    ]
+    assert "chosen on val, too" in done.stdout
+    assert lines[-1] == f"As files: {kept}/table.md, {kept}/table.csv, {kept}/table.json, {out}"
+    assert "4 fits; 4 to do" in done.stderr
+    assert json.loads(out.read_text()) == json.loads((kept / "table.json").read_text())
+    assert len(here) == 4
+    again = runner.invoke(app, [*args, "--json"])
+    assert json.loads(again.stdout)["left_out"] == []
+    assert len(here) == 4
+
+
+def test_an_interrupted_table_says_that_it_goes_on(
+    app: typer.Typer, demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "in_processes", interrupt)
+    args = [str(demo), "--models", "gmu", *SMALL, "--results", str(tmp_path / "kept")]
+    done = runner.invoke(app, args)
+    assert (done.exit_code, done.stdout) == (130, "")
+    assert f"{tmp_path / 'kept'} keeps what is done" in done.stderr

@@ -10,18 +10,13 @@ from numpy.typing import NDArray
 
 from bayesfuse.config import FitConfig
 from bayesfuse.data.catalog import Catalog
-from bayesfuse.encoders.catalogues import Running, run_encoders
 from bayesfuse.encoders.running import Progress
 from bayesfuse.errors import ConfigError, UserError, unknown_option
-from bayesfuse.estimator.catalogs import read_catalog
 from bayesfuse.estimator.comparison import Comparison, Row, digest_of
 from bayesfuse.estimator.competitors import COMPETITORS, Bench
 from bayesfuse.estimator.competitors.bench import Draws
-from bayesfuse.estimator.devices import choose_device
-from bayesfuse.estimator.encoding import encoder_settings, named_encoders, resources
+from bayesfuse.estimator.encoded_catalogs import read_encoded
 from bayesfuse.estimator.foreign import foreign_items
-from bayesfuse.estimator.links import check_finetuned_nodes
-from bayesfuse.estimator.workflow import encoded_folder
 from bayesfuse.evaluation.intervals import bootstrap_scores, bootstrap_scores_per_label
 from bayesfuse.evaluation.outliers import auroc_statistic
 from bayesfuse.evaluation.resampling import NUM_REPLICATES, Bootstrap, bootstrap
@@ -63,19 +58,7 @@ def compare_run(
         BayesfuseError: Whatever is wrong with the catalogue, the settings or the training.
     """
     check_comparable(config, only, seeds, scored, replicates)
-    choose_device(config.device)
-    check_finetuned_nodes(config)
-    catalog = read_catalog(source, config)
-    running = Running(
-        resources(config, config.device, tell),
-        encoded_folder(catalog.source, config.encoded),
-        strict=config.strict,
-        on_progress=on_encoding,
-    )
-    settings = encoder_settings(config, catalog)
-    catalog = run_encoders(
-        catalog, named_encoders(config), settings=settings, running=running
-    ).catalog
+    catalog = read_encoded(source, config, on_encoding=on_encoding, tell=tell)
     for warning in catalog.warnings:
         if on_warning is not None:
             on_warning(warning)

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bayesfuse.config import FUSIONS, PRESETS, STEP_RULES, FitConfig
+from bayesfuse.config import FitConfig
 from bayesfuse.errors import MissingExtraError
 from bayesfuse.estimator.model import build_model
+from bayesfuse.estimator.named_models import named_models
 from bayesfuse.evaluation.text import aligned
 from bayesfuse.inference.sites import find_sites
 from bayesfuse.models.inputs import check_widths
-from bayesfuse.models.papers import FUSION_PAPERS, MODEL_PAPERS, Paper
-
-_HEARD = "image"  # what items hear of each other, unless told otherwise
+from bayesfuse.models.papers import Paper
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class ModelList:
 def list_models(widths: Mapping[str, int], labels: int, hidden: int = 256) -> ModelList:
     """Return all models, with their parameters counted by building them.
 
-    A model with a graph hears of neighbours' images, or of the last modality if none is `image`.
+    They are those of `bayesfuse.estimator.named_models`.
     `mm-gatbt` is counted in its light form, on features of text; a pretrained transformer that
     joins a text comes with its own parameters. For rules that read steps, all are sequences.
 
@@ -97,50 +96,19 @@ def list_models(widths: Mapping[str, int], labels: int, hidden: int = 256) -> Mo
         [('text', 6461), ('image', 6453)]
     """
     widths = check_widths(widths)
-    heard = _HEARD if _HEARD in widths else list(widths)[-1]
-    hears = "" if heard == _HEARD else f" --graph-features {heard}"
-    others = [name for name in widths if name != heard]
-    every, steps = "any number of modalities", "sequences, and vectors"
-    rows: list[tuple[str, str, str, Paper | None]] = [
-        (name, f"--modalities {name}", name, None) for name in widths
-    ]
-    rows += [
-        (name, f"--fusion {name}", steps if name in STEP_RULES else every, FUSION_PAPERS[name])
-        for name in FUSIONS
-    ]
-    rows.append(
-        (
-            "gat",
-            f"--modalities {heard} --model gat{hears}",
-            f"neighbours' {heard}",
-            MODEL_PAPERS["gat"],
-        )
-    )
-    joined = ", ".join([*others, f"neighbours' {heard}"])
-    rows.append(("mm-gatbt", f"--model mm-gatbt{hears}", joined, MODEL_PAPERS["mm-gatbt"]))
-    for name in PRESETS:
-        usual = steps if PRESETS[name].get("fusion") in STEP_RULES else every
-        joins = joined if PRESETS[name].get("model") == "mm-gatbt" else usual
-        own = hears if joins == joined else ""
-        rows.append((name, f"--preset {name}{own}", joins, MODEL_PAPERS[name]))
     found = []
-    for name, fit, joins, paper in rows:
-        counted = _counts(fit, widths, labels, hidden)
-        found.append(ListedModel(name, fit, joins, *counted, paper))
+    for model in named_models(widths):
+        counted = _counts(model.flags, widths, labels, hidden)
+        found.append(ListedModel(model.name, model.fit, model.joins, *counted, model.paper))
     return ModelList(widths, labels, hidden, tuple(found))
 
 
 def _counts(
-    fit: str, widths: Mapping[str, int], labels: int, hidden: int
+    flags: dict[str, str], widths: Mapping[str, int], labels: int, hidden: int
 ) -> tuple[int | None, int | None]:
     """Return how many parameters the model of these flags has, and how many have a posterior."""
-    words = fit.split()
-    flags = {
-        flag[2:].replace("-", "_"): value
-        for flag, value in zip(words[::2], words[1::2], strict=True)
-    }
     if "preset" not in flags:
-        flags["hidden"] = str(hidden)
+        flags = {**flags, "hidden": str(hidden)}
     config = FitConfig.resolve(flags)
     chosen = {name: widths[name] for name in config.modalities or widths}
     try:

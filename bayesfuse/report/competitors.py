@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,8 @@ class Competitor:
         fit_seconds: Seconds to fit it once.
         predict_seconds: Seconds to predict the scored items.
         num_parameters: Fitted numbers.
+        spreads: The score's standard deviation over seeds, where there were several.
+        p_seeds: The difference's p in a paired t test over seeds, where there was one.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Competitor:
     fit_seconds: float
     predict_seconds: float
     num_parameters: int
+    spreads: Mapping[str, float] = field(default_factory=dict)
+    p_seeds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,19 @@ class Competitors:
         level: Of the intervals.
         seeds: How often each was fitted.
         notes: What the reader must know, one sentence each.
+        models: Whether the rows are models (`compare --models`), and not ways to the same end.
     """
 
     rows: Sequence[Competitor]
     level: float
     seeds: int
     notes: Sequence[str] = ()
+    models: bool = False
+
+    @property
+    def title(self) -> str:
+        """What the section is called."""
+        return "Models side by side" if self.models else "Against what one would use in its place"
 
 
 def read_competitors(
@@ -121,9 +132,12 @@ def read_competitors(
         for name in SETTINGS
         if name in found and name in settings and found[name] != settings[name]
     ]
+    left_out = found.get("left_out", [])
+    notes += [f"Not in the table: {one['method']}: {one['reason']}" for one in left_out]
     names = dict.fromkeys(record["method"] for record in found["scores"])
     rows = [_method(name, found["scores"]) for name in names]
-    return Competitors(rows, float(found["level"]), int(found["seeds"]), notes)
+    models = "left_out" in found
+    return Competitors(rows, float(found["level"]), int(found["seeds"]), notes, models)
 
 
 def _read(path: Path, split: str) -> dict[str, Any]:
@@ -162,6 +176,10 @@ def _method(name: str, records: Sequence[Mapping[str, Any]]) -> Competitor:
     def number(score: str) -> float:
         return interval(score, "estimate", "estimate", "estimate").estimate
 
+    def each(key: str) -> dict[str, float]:
+        found = {score: interval(score, key, key, key).estimate for score in SCORES}
+        return {score: value for score, value in found.items() if math.isfinite(value)}
+
     parameters = number("num_parameters")
     return Competitor(
         name,
@@ -173,6 +191,8 @@ def _method(name: str, records: Sequence[Mapping[str, Any]]) -> Competitor:
         number("fit_seconds"),
         number("predict_seconds"),
         0 if math.isnan(parameters) else int(parameters),
+        each("seed_sd"),
+        each("p_seeds"),
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from bayesfuse.evaluation.resampling import Interval
-from bayesfuse.report.competitors import SCORES
+from bayesfuse.report.competitors import SCORES, Competitor
 from bayesfuse.report.data import ReportData
 from bayesfuse.report.risk import COVERAGES
 from bayesfuse.report.robustness_section import HEADER, MEANING, robustness_rows
@@ -147,7 +147,7 @@ def _competitors(data: ReportData) -> list[str]:
     rows = [
         [
             escape(row.name),
-            *(_with_ends(row.scores[key]) for key in SCORES),
+            *(_with_spread(row, key) for key in SCORES),
             f"{row.fit_seconds:.3g}",
             f"{row.predict_seconds:.3g}",
             f"{row.num_parameters:,}",
@@ -155,14 +155,12 @@ def _competitors(data: ReportData) -> list[str]:
         for row in found.rows
     ]
     header = ["Method", *SCORES.values(), "Fit, s", "Predict, s", "Parameters"]
-    parts = ["## Against what one would use in its place"]
+    parts = [f"## {found.title}"]
     parts += [escape(note) for note in found.notes]
     parts.append(table(header, rows))
     if len(found.rows) > 1:
         first, *others = found.rows
-        rows = [
-            [escape(row.name), *(_difference(row.differences[k]) for k in SCORES)] for row in others
-        ]
+        rows = [[escape(row.name), *(_difference(row, key) for key in SCORES)] for row in others]
         parts.append(
             f"More than {escape(first.name)}, with {100 * found.level:g} % intervals over the same "
             "items; in bold where 0 is outside:"
@@ -171,9 +169,16 @@ def _competitors(data: ReportData) -> list[str]:
     return parts
 
 
-def _difference(one: Interval) -> str:
+def _with_spread(row: Competitor, key: str) -> str:
+    text = _with_ends(row.scores[key])
+    return f"{text} ± {format_number(row.spreads[key])}" if key in row.spreads else text
+
+
+def _difference(row: Competitor, key: str) -> str:
+    one, p = row.differences[key], row.p_seeds.get(key)
     text = _with_ends(one, format_signed)
-    return f"**{text}**" if one.excludes_zero else text
+    text = f"**{text}**" if one.excludes_zero else text
+    return text if p is None else f"{text}, p = {p:.3f}"
 
 
 def _risk(data: ReportData) -> list[str]:

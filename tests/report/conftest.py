@@ -207,3 +207,12 @@ def small_report_data(report_data: ReportData) -> ReportData:
         best_epoch=2,
         statistics=Statistics(),
     )
+
+
+def of_models(found: Statistics) -> Statistics:
+    """Return the statistics with a table of models in place of the competitors."""
+    assert found.competitors is not None
+    more = {"spreads": dict.fromkeys(SCORES, 0.004), "p_seeds": dict.fromkeys(SCORES, 0.012)}
+    rows = [dataclasses.replace(row, **more) for row in found.competitors.rows]
+    models = dataclasses.replace(found.competitors, rows=rows, models=True)
+    return dataclasses.replace(found, competitors=models)

@@ -29,6 +29,7 @@ from bayesfuse.report.risk import collect_risks
 from bayesfuse.report.statistics import Statistics
 from bayesfuse.report.strata import MissingRow, collect_strata
 from bayesfuse.report.words import summary
+from tests.report.conftest import of_models
 
 ATTACK = "<script>alert(1)</script>\"'&"
 VOID = {"meta", "br", "link", "img", "input"}
@@ -175,6 +176,22 @@ def test_every_string_of_the_user_is_escaped(small_report_data: ReportData) -> N
     assert json.loads(attacked.scripts[0])["items"][0][:2] == [ATTACK, ATTACK]
     assert ATTACK not in attacked.scripts[0]
     assert "<" not in attacked.scripts[0]
+
+
+def test_a_table_of_models_has_spreads_and_both_tests(
+    report_data: ReportData, small_report_data: ReportData
+) -> None:
+    def shown(found: Statistics) -> str:
+        only = Statistics(competitors=found.competitors)
+        return Page(render(dataclasses.replace(small_report_data, statistics=only))).text
+
+    page, before = shown(of_models(report_data.statistics)), shown(report_data.statistics)
+    assert "Models side by side" in page
+    assert "± 0.004" in page
+    assert ", p = 0.012" in page
+    assert "fitted anew" not in page
+    assert "fitted anew" in before
+    assert ", p = " not in before
 
 
 def attacked_statistics() -> Statistics:

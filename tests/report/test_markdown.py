@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from bayesfuse.report import ItemRow, ReportData, TagRow
 from bayesfuse.report.markdown import NUM_SURPRISES, code, escape, render_markdown, table
 from bayesfuse.report.words import summary
+from tests.report.conftest import of_models
 
 ATTACK = "<script>alert(1)</script> | *x* `y` [z](http://q) _u_ \\ # $a$ @b\n\n## Head"
 
@@ -47,6 +48,15 @@ def test_every_section_is_there(text: str, report_data: ReportData) -> None:
     assert summary(report_data) in words(page)
     assert len(page.findall("h1")) == 1
     assert report_data.command in words(page)
+
+
+def test_a_table_of_models_has_spreads_and_both_tests(report_data: ReportData) -> None:
+    data = dataclasses.replace(report_data, statistics=of_models(report_data.statistics))
+    page = words(as_html(render_markdown(data)))
+    assert "Models side by side" in page
+    assert "± 0.004" in page
+    assert ", p = 0.012" in page
+    assert "p = " not in words(as_html(render_markdown(report_data)))
 
 
 def test_tables_are_tables_and_hold_the_numbers(text: str, report_data: ReportData) -> None:
