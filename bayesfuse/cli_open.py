@@ -195,7 +195,7 @@ def temperature_and_weights(config: FitConfig) -> str:
 
 def _weighted(config: FitConfig) -> str:
     """Say which class weights there are, and how draws are recalibrated, if so."""
-    weights = config.class_weights
+    weights = config.weighting
     said = "" if weights == "none" else f", class weights {weights}: of a reweighted problem"
     if not config.is_likelihood:
         said += f", loss {config.loss}: no probabilities"

@@ -45,6 +45,10 @@ def refuse_to_overwrite(path: Path, advice: str = "Choose another --out.") -> No
         raise UserError(f"{path} exists already and is left as it is. {advice}")
 
 
+ALSO = {"class_weights": ("--class-weight",)}
+"""Flags that a setting has beside that of its name."""
+
+
 def options_of(
     config: type[Config], without: Collection[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -62,6 +66,7 @@ def options_of(
         fields = {
             name: typer.Option(
                 f"--{name.replace('_', '-')}",
+                *ALSO.get(name, ()),
                 help=field.description,
                 metavar=None if name in switches else _metavar(field.annotation),
                 show_default=False if name in switches else _shown(field.default),
@@ -143,6 +148,7 @@ _ONLY_WITH: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ),
     ("elbo", ("annealed",), ("annealing", "beta_start", "annealing_epochs", "annealing_cycles")),
     ("loss", ("focal",), ("focal_alpha", "focal_gamma")),
+    ("class_weights", ("effective",), ("class_weight_beta",)),
     ("annealing", ("cyclical",), ("annealing_cycles",)),
     ("guide", ("lowrank", "laplace-tied"), ("rank",)),
     ("classifier", ("maxout",), ("classifier_hidden", "pieces")),

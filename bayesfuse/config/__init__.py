@@ -6,6 +6,7 @@ heavy, so that `bayesfuse --help` is quick.
 
 from bayesfuse.config.base import Config
 from bayesfuse.config.catalog import MODALITY_SETTINGS, CatalogConfig, TableConfig
+from bayesfuse.config.class_weights import CLASS_WEIGHTS
 from bayesfuse.config.commands import (
     GRAPH_MODELS,
     PRESETS,
@@ -36,7 +37,6 @@ from bayesfuse.config.graph import (
 )
 from bayesfuse.config.listing import ModelsConfig
 from bayesfuse.config.model import (
-    CLASS_WEIGHTS,
     CLASSIFIERS,
     COMPILE,
     DECAYS,

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from bayesfuse.config.auxiliary import AuxiliaryConfig
 from bayesfuse.config.base import Config, Device, Names, Positive, one_of, scale_of
+from bayesfuse.config.class_weights import ClassWeighting
 from bayesfuse.config.graph import GraphConfig
 from bayesfuse.errors import ConfigError
 
@@ -31,7 +32,6 @@ PRIORS = ("horseshoe", "laplace", "normal")
 NOISES = ("flipout", "local", "weights")
 COMPILE = ("auto", "off", "on")
 GUIDES = ("laplace", "laplace-tied", "lowrank", "normal")
-CLASS_WEIGHTS = ("frequency", "inverse", "none", "positive")
 ELBOS = ("annealed", "meanfield", "none", "rao-blackwell", "trace")
 LOSSES = ("asymmetric", "bce", "focal")
 SCHEDULES = ("cosine", "cyclical", "linear", "sigmoid")
@@ -123,11 +123,17 @@ class NetworkConfig(Config):
         description="Objective: trace, rao-blackwell, meanfield, annealed, or none for the "
         "deterministic twin.",
     )
-    class_weights: Annotated[str, one_of("class weights", CLASS_WEIGHTS)] = Field(
+    class_weights: ClassWeighting = Field(
         "none",
-        description="Weights of labels in the likelihood: none; frequency or inverse, by how many "
-        "items have the label; positive, 1 / frequency where it is there. Then probabilities or "
-        "their spread are those of a reweighted problem.",
+        description="Weights of labels in the loss: none; frequency, inverse or effective, by how "
+        "many items have the label; positive or balanced, by whether it is there; or a CSV of "
+        "label,weight. Then probabilities or their spread are those of a reweighted problem.",
+    )
+    class_weight_beta: float = Field(
+        0.999,
+        ge=0,
+        lt=1,
+        description="Of the effective number of items: nearer to 1, rare labels weigh more.",
     )
     loss: Annotated[str, one_of("loss", LOSSES)] = Field(
         "bce",
@@ -225,6 +231,11 @@ class ModelConfig(GraphConfig, AuxiliaryConfig, NetworkConfig):
     def is_likelihood(self) -> bool:
         """Whether what is learned by is the labels' own likelihood."""
         return self.loss == "bce" and self.label_smoothing == 0
+
+    @property
+    def weighting(self) -> str:
+        """How labels weigh, in a word or three."""
+        return self.class_weights if isinstance(self.class_weights, str) else "given by label"
 
     @property
     def beside_likelihood(self) -> tuple[str, ...]:

@@ -112,7 +112,14 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         data = read_as(self._training_data(X, y, validation, config), config)
         check_recalibrable(data, config)
         self.label_counts_ = data.train_labels.sum(axis=0).astype(np.int64)
-        trained = train(data, config, finetuning=finetuning, on_step=on_step, on_epoch=on_epoch)
+        trained = train(
+            data,
+            config,
+            label_names=self.label_names_,
+            finetuning=finetuning,
+            on_step=on_step,
+            on_epoch=on_epoch,
+        )
         self.model_, validator = trained.model, trained.validator
         self.results_: tuple[SVIResult, ...] = trained.results
         self.history_ = self.result_.history

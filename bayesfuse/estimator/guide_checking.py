@@ -78,7 +78,7 @@ def check_guide(
             None,
             None,
             [
-                f"The guide was not judged: with --class-weights {run.config.class_weights} there "
+                f"The guide was not judged: with --class-weights {run.config.weighting} there "
                 "is no likelihood of the labels."
             ],
         )

@@ -153,7 +153,7 @@ def _gather(
             "inference_library_version": version("pyro-ppl"),
             "seed": seed,
             "temperature": float(config.temperature) if has_posterior else 1.0,
-            "class_weights": config.class_weights,
+            "class_weights": config.weighting,
             "loss": config.loss,
             "label_smoothing": config.label_smoothing,
             "beside_likelihood": ", ".join(config.beside_likelihood),

@@ -40,7 +40,8 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         init_loc: float | None = None,
         init_scale: float | str | Mapping[str, float | str] = "fusion.absent.*=prior,*=0.003",
         elbo: str = "annealed",
-        class_weights: str = "none",
+        class_weights: str | Mapping[str, float] = "none",
+        class_weight_beta: float = 0.999,
         loss: str = "bce",
         focal_alpha: float = 0.25,
         focal_gamma: float = 2.0,
@@ -127,6 +128,7 @@ class ModelParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.init_scale = init_scale
         self.elbo = elbo
         self.class_weights = class_weights
+        self.class_weight_beta = class_weight_beta
         self.loss = loss
         self.focal_alpha = focal_alpha
         self.focal_gamma = focal_gamma

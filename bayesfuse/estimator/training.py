@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from bayesfuse.config import ModelConfig
 from bayesfuse.data.batches import Batches
@@ -52,6 +53,7 @@ def train(
     data: TrainingData,
     config: ModelConfig,
     *,
+    label_names: Sequence[str] = (),
     finetuning: AnyFinetuning | None = None,
     on_step: Callable[[Step], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -63,6 +65,7 @@ def train(
     Args:
         data: The training items and those to choose the epoch by.
         config: The settings.
+        label_names: The labels, for weights that were given by label.
         finetuning: Networks to be trained too.
         on_step: Called after every step; `Step.member` tells whose it is.
         on_epoch: Called after every epoch.
@@ -83,7 +86,7 @@ def train(
     for number in range(config.members):
         own = of_member(config, number)
         tell = on_step if on_step is None or not number else _of(number, on_step)
-        model, result, validator = _member(data, own, finetuning, tell, on_epoch)
+        model, result, validator = _member(data, own, label_names, finetuning, tell, on_epoch)
         models.append(model)
         results.append(result)
         if result.stopped == "interrupted":
@@ -104,6 +107,7 @@ def _of(number: int, on_step: Callable[[Step], None]) -> Callable[[Step], None]:
 def _member(
     data: TrainingData,
     config: ModelConfig,
+    label_names: Sequence[str],
     finetuning: AnyFinetuning | None,
     on_step: Callable[[Step], None] | None,
     on_epoch: Callable[[Epoch], None] | None,
@@ -116,7 +120,7 @@ def _member(
         features = features.thinned(config.neighbour_thinning, config.seed)
     num_items, num_labels = data.train_labels.shape
     positives = torch.from_numpy(data.train_labels.sum(axis=0).astype("int64"))
-    weights = ClassWeights.of_counts(config.class_weights, positives, num_items)
+    weights = _weights(config, label_names, positives, num_items)
     frozen = finetuning is None
     start = pretrained(features, data, config, weights, relations, frozen=frozen)
     transformer = finetuning.transformer if isinstance(finetuning, JointFinetuning) else None
@@ -144,6 +148,16 @@ def _member(
         validator = Validator(val, predictive, config.val_draws, finetuning, weights, how.loss)
     result = svi.fit(batches, validator, on_step=on_step, on_epoch=on_epoch)
     return model, result, validator
+
+
+def _weights(
+    config: ModelConfig, label_names: Sequence[str], positives: Tensor, num_items: int
+) -> ClassWeights | None:
+    """Return what labels weigh."""
+    if isinstance(config.class_weights, str):
+        beta = config.class_weight_beta
+        return ClassWeights.of_counts(config.class_weights, positives, num_items, beta)
+    return ClassWeights.of_labels(config.class_weights, label_names)
 
 
 __all__ = ["Trained", "train"]

@@ -41,15 +41,16 @@ def training_warnings(classifier: FusionClassifier) -> list[str]:
             f"With {' and '.join(beside)} beside the likelihood the posterior is that of all "
             "of it: its intervals are not those of the labels' model."
         )
-    if classifier.class_weights == "positive":
+    weighting = classifier.config_.weighting
+    if weighting in {"positive", "balanced"}:
         found.append(
-            "With class weights positive the probabilities are those of a reweighted problem, in "
-            "which every label is about as common as not: far above how often tags are true."
+            f"With class weights {weighting} the probabilities are those of a reweighted problem, "
+            "in which every label is about as common as not: far above how often tags are true."
         )
-    elif classifier.class_weights != "none":
+    elif weighting != "none":
         found.append(
-            f"With class weights {classifier.class_weights} the posterior is that of a reweighted "
-            "problem: its intervals are not those of the labels' model."
+            f"With class weights {weighting} the posterior is that of a reweighted problem: its "
+            "intervals are not those of the labels' model."
         )
     network = classifier.model_.network
     if classifier.config_.reads_steps and not network.sequences:

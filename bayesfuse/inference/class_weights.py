@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from bayesfuse.errors import ConfigError, unknown_option
 
-CLASS_WEIGHTS = ("frequency", "inverse", "none", "positive")
+CLASS_WEIGHTS = ("balanced", "effective", "frequency", "inverse", "none", "positive")
+BETA = 0.999
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,19 +38,29 @@ class ClassWeights:
     untagged: Tensor
 
     @classmethod
-    def of_counts(cls, kind: str, positives: Tensor, num_items: int) -> Self | None:
+    def of_counts(
+        cls, kind: str, positives: Tensor, num_items: int, beta: float = BETA
+    ) -> Self | None:
         r"""Return the weights of a kind; None for `none`.
 
-        With the share :math:`f_c = (k_c + \tfrac12) / (N + 1)` of items that have the label:
-        `frequency` is :math:`\omega^\pm_c \propto f_c` and `inverse` :math:`\omega^\pm_c \propto
-        1 / f_c`, both with mean 1 over labels, so that the prior counts for what it did;
-        `positive` is :math:`\omega^+_c = 1 / f_c`, :math:`\omega^-_c = 1`. A label that no item
-        has, or all have, is not learned: its weights are 1.
+        With the number :math:`k_c` of items that have the label and the share
+        :math:`f_c = (k_c + \tfrac12) / (N + 1)`:
+
+        .. math:: \text{frequency:}\; \omega^\pm_c \propto f_c, \qquad
+            \text{inverse:}\; \omega^\pm_c \propto 1 / f_c, \qquad
+            \text{effective:}\; \omega^\pm_c \propto \frac{1 - \beta}{1 - \beta^{k_c}}
+
+        .. math:: \text{positive:}\; \omega^+_c = 1 / f_c,\; \omega^-_c = 1, \qquad
+            \text{balanced:}\; \omega^+_c = 1 / (2 f_c),\; \omega^-_c = 1 / (2 (1 - f_c))
+
+        The first three have mean 1 over labels, so that the prior counts for what it did. A label
+        that no item has, or all have, is not learned: its weights are 1.
 
         Args:
             kind: A name in `CLASS_WEIGHTS`.
             positives: Number k of training items with each label, `labels`.
             num_items: Number N of labelled training items.
+            beta: :math:`\beta` of `effective`, in [0, 1): 0 weighs all alike, 1 were `inverse`.
 
         Raises:
             ConfigError: If the kind is unknown.
@@ -59,7 +71,10 @@ class ClassWeights:
             ([6.67, 1.33], [1.0, 1.0])
 
         Reference: Seo et al. 2022, eq. 8, prints `frequency`; the code that they published, and
-        that of MMBT which it builds on, has `positive`. The mean of 1 is ours.
+        that of MMBT which it builds on, has `positive`. `effective`: Cui et al. 2019
+        (arXiv:1901.05555), sec. 3 and 4, there for one class an item; here a label's two terms
+        have its weight. `balanced` is scikit-learn's, a label at a time. The mean of 1 is ours, and
+        Cui et al.'s.
         """
         if kind not in CLASS_WEIGHTS:
             raise ConfigError(unknown_option("class weights", kind, CLASS_WEIGHTS))
@@ -67,11 +82,43 @@ class ClassWeights:
             return None
         share = ((positives.double() + 0.5) / (num_items + 1)).float()
         learned = (positives > 0) & (positives < num_items)
-        weights = torch.where(learned, share if kind == "frequency" else 1 / share, 1.0)
-        if kind == "positive":
-            return cls(weights, torch.ones_like(weights))
+        one = torch.ones_like(share)
+        if kind in {"positive", "balanced"}:
+            half = 1.0 if kind == "positive" else 0.5
+            untagged = one if kind == "positive" else torch.where(learned, half / (1 - share), 1.0)
+            return cls(torch.where(learned, half / share, 1.0), untagged)
+        if kind == "effective":
+            effective = (1 - beta ** positives.clamp(min=1).double()) / (1 - beta)
+            weights = (1 / effective).float()
+        else:
+            weights = share if kind == "frequency" else 1 / share
         mean = weights[learned].mean() if bool(learned.any()) else 1.0
         weights = torch.where(learned, weights / mean, 1.0)
+        return cls(weights, weights)
+
+    @classmethod
+    def of_labels(cls, given: Mapping[str, float], names: Sequence[str]) -> Self:
+        """Return weights that were given by label, for both terms; 1 where nothing was.
+
+        Args:
+            given: Label to weight.
+            names: The labels.
+
+        Raises:
+            ConfigError: If a label is unknown.
+
+        Example:
+            >>> ClassWeights.of_labels({"War": 2.0}, ["Drama", "War"]).tagged.tolist()
+            [1.0, 2.0]
+        """
+        unknown = [
+            f"In the class weights: {unknown_option('label', label, names)}"
+            for label in given
+            if label not in names
+        ]
+        if unknown:
+            raise ConfigError("\n".join(unknown))
+        weights = torch.tensor([float(given.get(name, 1.0)) for name in names])
         return cls(weights, weights)
 
     def of(self, labels: Tensor) -> Tensor:

@@ -202,6 +202,27 @@ def test_class_weights_are_said_everywhere(place: Path, bayesfuse: Bayesfuse) ->
         assert json.loads(metadata)["class_weights"] == "positive"
 
 
+def test_weights_of_a_file_are_kept_with_the_run(place: Path, bayesfuse: Bayesfuse) -> None:
+    flags = [*CSV, *ENCODE, *SMALL, "--elbo", "none", "-o"]
+    Path("weights.csv").write_text("label,weight\nHorror,4\nDrama,0.5\n")
+    done = bayesfuse("fit", "films.csv", *flags, "weighed", "--class-weight", "weights.csv")
+    assert done.code == 0, done.err
+    assert "class weights given by label" in done.out
+    Path("weights.csv").unlink()
+    weights = {"Horror": 4.0, "Drama": 0.5}
+    assert config("weighed")["class_weights"] == weights
+    again = bayesfuse("fit", "films.csv", "--config", "weighed/config.json", "-o", "again")
+    assert again.code == 0, again.err
+    assert same("weighed", "again")
+    assert bayesfuse("fit", "films.csv", *flags, "plain").code == 0
+    assert not same("weighed", "plain")
+    Path("weights.csv").write_text("label,weight\nHorro,4\n")
+    wrong = bayesfuse("fit", "films.csv", *flags, "wrong", "--class-weight", "weights.csv")
+    assert wrong.code == 2
+    assert 'Unknown label "Horro"' in wrong.err
+    assert 'Did you mean "Horror"?' in wrong.err
+
+
 def test_recalibration_is_said_everywhere_and_changes_every_output(
     place: Path, bayesfuse: Bayesfuse
 ) -> None:

@@ -43,7 +43,10 @@ settings = st.dictionaries(words, value, min_size=1, max_size=3)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "model": st.sampled_from(module.MODELS),
     "fusion": st.sampled_from(module.FUSIONS),
-    "class_weights": st.sampled_from(module.CLASS_WEIGHTS),
+    "class_weights": st.one_of(
+        st.sampled_from(module.CLASS_WEIGHTS), st.dictionaries(words, positive, min_size=1)
+    ),
+    "class_weight_beta": fractions,
     **dict.fromkeys(["transformer_layers", "pretrain_graph"], counts),
     "classifier": st.sampled_from(module.CLASSIFIERS),
     "prior": st.sampled_from(module.PRIORS),

@@ -10,13 +10,17 @@ from bayesfuse.evaluation.recalibration import Recalibration
 
 def trained(**changes: object) -> SimpleNamespace:
     result = {"stopped": "finished", "annealed": True, "notes": (), "best_epoch": 4}
-    own = {"temperature": 1.0, "elbo": "annealed", "links_": None, "class_weights": "none"}
+    own = {"temperature": 1.0, "elbo": "annealed", "links_": None}
     result |= {name: value for name, value in changes.items() if name in result}
     own |= {"loss": "bce", "label_smoothing": 0.0}
     own |= {"graph_relations": "union", "model_": None, "recalibration_": None}
     own |= {name: value for name, value in changes.items() if name in own}
     members = changes.get("members", 1)
-    config = SimpleNamespace(beside_likelihood=changes.get("beside", ()), members=members)
+    config = SimpleNamespace(
+        beside_likelihood=changes.get("beside", ()),
+        members=members,
+        weighting=changes.get("weighting", "none"),
+    )
     before = {**result, "stopped": "early", "annealed": True, "best_epoch": 9}
     results = [before] * (members > 1) + [result]
     return SimpleNamespace(
@@ -46,11 +50,13 @@ def test_what_went_as_it_should_is_no_warning() -> None:
         ({"temperature": 0.5}, "colder"),
         ({"temperature": 2.0}, "warmer"),
         ({"recalibration_": Recalibration(2.0)}, "recalibrated (temperature) on the val items"),
-        ({"class_weights": "positive"}, "about as common as not"),
+        ({"weighting": "positive"}, "about as common as not"),
+        ({"weighting": "balanced"}, "about as common as not"),
+        ({"weighting": "given by label"}, "class weights given by label the posterior"),
         ({"loss": "focal"}, "loss focal with label smoothing 0 is no likelihood"),
         ({"label_smoothing": 0.1}, "label smoothing 0.1 is no likelihood"),
         ({"beside": ("refiner", "contrastive")}, "With refiner and contrastive beside"),
-        ({"class_weights": "inverse"}, "class weights inverse the posterior"),
+        ({"weighting": "inverse"}, "class weights inverse the posterior"),
     ],
 )
 def test_what_did_not_is_told(changes: dict[str, object], words: str) -> None:

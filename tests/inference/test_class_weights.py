@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from pyro import poutine
 from pyro.infer import Trace_ELBO, TraceGraph_ELBO, TraceMeanField_ELBO
+from sklearn.utils.class_weight import compute_class_weight
 
 from bayesfuse.config import CLASS_WEIGHTS as NAMES
 from bayesfuse.data.batches import Batches
@@ -21,7 +22,8 @@ from bayesfuse.inference.class_weights import CLASS_WEIGHTS, ClassWeights
 from bayesfuse.inference.elbo import MultiLabelModel, Objective
 from bayesfuse.inference.history import SVISettings
 from bayesfuse.inference.local_params import with_local_params
-from bayesfuse.inference.svi import SVI
+from bayesfuse.inference.losses import Loss
+from bayesfuse.inference.svi import SVI, TrainingRun
 
 MakeFused = Callable[..., Any]
 MakeBatches = Callable[..., Batches]
@@ -53,7 +55,46 @@ def test_weights_of_two_kinds_have_mean_one_and_are_each_others_reciprocals() ->
     assert positive.untagged.tolist() == [1, 1, 1]
 
 
-@pytest.mark.parametrize("kind", ["frequency", "inverse", "positive"])
+def test_effective_weights_lie_between_alike_and_inverse() -> None:
+    counts, num_items, beta = [2, 20, 700], 1000, 0.99
+    kept = torch.tensor([(1 - beta) / (1 - beta**k) for k in counts])  # Cui et al. 2019, eq. 4
+    found = ClassWeights.of_counts("effective", torch.tensor(counts), num_items, beta)
+    assert found is not None
+    torch.testing.assert_close(found.tagged, kept / kept.mean())
+    assert torch.equal(found.tagged, found.untagged)
+    # all alike at 0; one over the count near 1
+    flat = ClassWeights.of_counts("effective", torch.tensor(counts), num_items, 0.0)
+    steep = ClassWeights.of_counts("effective", torch.tensor(counts), num_items, 1 - 1e-9)
+    assert flat is not None
+    assert steep is not None
+    assert flat.tagged.tolist() == [1, 1, 1]
+    over = 1 / torch.tensor(counts, dtype=torch.float32)
+    torch.testing.assert_close(steep.tagged, over / over.mean(), rtol=1e-4, atol=0)
+
+
+def test_balanced_weights_are_those_of_scikit_learn() -> None:
+    counts, num_items = [30, 150, 480], 600
+    found = of("balanced", counts, num_items)
+    for column, count in enumerate(counts):
+        y = np.arange(num_items) < count
+        away, there = compute_class_weight("balanced", classes=np.array([False, True]), y=y)
+        # half an item of each kind is ours
+        assert float(found.tagged[column]) == pytest.approx(there, rel=0.02)
+        assert float(found.untagged[column]) == pytest.approx(away, rel=0.02)
+    share = (torch.tensor(counts) + 0.5) / (num_items + 1)
+    torch.testing.assert_close(found.rates(share), torch.full((3,), 0.5))
+
+
+def test_weights_given_by_label_count_for_both_terms() -> None:
+    found = ClassWeights.of_labels({"War": 3.0, "Drama": 0.5}, ["Drama", "Horror", "War"])
+    assert found.tagged.tolist() == found.untagged.tolist() == [0.5, 1.0, 3.0]
+    rates = torch.tensor([0.1, 0.2, 0.3])
+    torch.testing.assert_close(found.rates(rates), rates)  # the best is the label's probability
+    with pytest.raises(ConfigError, match=r'Unknown label "war".*"War"'):
+        ClassWeights.of_labels({"war": 1.0}, ["Drama", "War"])
+
+
+@pytest.mark.parametrize("kind", ["frequency", "inverse", "effective", "positive", "balanced"])
 def test_a_label_that_is_not_learned_takes_no_weight_from_the_others(kind: str) -> None:
     alone, beside = of(kind, [1, 4], 9), of(kind, [0, 1, 4, 9], 9)
     torch.testing.assert_close(beside.tagged[1:3], alone.tagged)
@@ -73,7 +114,7 @@ def test_the_best_constant_is_where_the_weighted_loss_is_least() -> None:
 
 
 @pytest.mark.parametrize("elbo", PYRO)
-@pytest.mark.parametrize("kind", ["inverse", "positive"])
+@pytest.mark.parametrize("kind", ["effective", "balanced"])
 def test_the_objective_is_pyros_with_each_term_scaled(
     elbo: str, kind: str, make_fused: MakeFused, make_batches: MakeBatches
 ) -> None:
@@ -128,6 +169,22 @@ def test_training_without_posterior_has_the_same_weights(
     )
     (epoch,) = SVI(network, None, None, settings, weights=weights).fit(train).history
     assert epoch.nll == pytest.approx(float(terms.detach()) * batch.labels.shape[1], rel=1e-5)
+
+
+def test_they_weigh_the_focal_loss_alike(make_fused: MakeFused, make_batches: MakeBatches) -> None:
+    train, focal = make_batches(), Loss("focal", label_smoothing=0.1)
+    counts = torch.from_numpy(np.asarray(train.labels).sum(axis=0))
+    weights = ClassWeights.of_counts("balanced", counts, len(train))
+    assert weights is not None
+    network = make_fused().network.requires_grad_(True)
+    batch = train.read(slice(None))
+    assert batch.labels is not None
+    settings = SVISettings(elbo="none", epochs=1, batch_size=len(train), loss=focal)
+    run = TrainingRun(SVI(network, None, None, settings, weights=weights), train)
+    found = run.scored(batch, 0.0, None)
+    logits = network(batch.inputs, batch.observed).detach()
+    terms = focal(logits, batch.labels) * weights.of(batch.labels)
+    assert float(found.loss.detach()) == pytest.approx(float(terms.sum(dim=1).mean()), rel=1e-5)
 
 
 def test_draws_of_labels_have_no_weights(make_fused: MakeFused, make_batches: MakeBatches) -> None:
