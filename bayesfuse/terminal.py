@@ -150,6 +150,7 @@ _ONLY_WITH: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("loss", ("focal",), ("focal_alpha", "focal_gamma")),
     ("class_weights", ("effective",), ("class_weight_beta",)),
     ("annealing", ("cyclical",), ("annealing_cycles",)),
+    ("learning_rate_decay", ("plateau",), ("plateau_factor", "plateau_patience")),
     ("guide", ("lowrank", "laplace-tied"), ("rank",)),
     ("classifier", ("maxout",), ("classifier_hidden", "pieces")),
     ("model", ("fusion",), ("fusion",)),

@@ -70,6 +70,30 @@ PRESETS: dict[str, dict[str, Any]] = {
         "backbone_learning_rate": 1e-5,
         "layer_decay": 1.0,
     },
+    "swiglu": {
+        "fusion": "swiglu",
+        "hidden": 512,
+        "classifier": "linear",
+        "dropout": 0.3,
+        "elbo": "none",
+        "loss": "focal",
+        "focal_alpha": 0.25,
+        "focal_gamma": 2.0,
+        "label_smoothing": 0.1,
+        "epochs": 20,
+        "batch_size": 16,
+        "classifier_learning_rate": 1e-4,
+        "backbone_learning_rate": 1e-4,
+        "layer_decay": 1.0,
+        "weight_decay": 1e-5,
+        "warmup_epochs": 3.0,
+        "learning_rate_decay": "plateau",
+        "plateau_factor": 0.2,
+        "plateau_patience": 2,
+        "monitor": "macro-f1",
+        "min_delta": 0.001,
+        "patience": 5,
+    },
     "refnet": _REFNET,
     "refnet-ms": {**_REFNET, "multi_similarity": 0.1},
 }
@@ -77,6 +101,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 `mmbt`: Kiela et al. 2020, the command of their published code; batches of 4 of which 40 make a step
 are batches of 160 here, and networks are not frozen at first. `mm-gatbt`: Seo et al. 2022 and their
 published code, without posterior; batches of 12 of which 6 make a step are batches of 72 here.
+`swiglu`: Supkhankulov 2025, sec. 4.5, whose focal loss has the one weight 0.25 for both terms.
 `refnet` and `refnet-ms`: Sankaran et al. 2021, sec. 5.1, on features of frozen encoders, and so at
 our learning rate in place of 5e-5."""
 

@@ -35,7 +35,8 @@ GUIDES = ("laplace", "laplace-tied", "lowrank", "normal")
 ELBOS = ("annealed", "meanfield", "none", "rao-blackwell", "trace")
 LOSSES = ("asymmetric", "bce", "focal")
 SCHEDULES = ("cosine", "cyclical", "linear", "sigmoid")
-DECAYS = ("constant", "cosine")
+DECAYS = ("constant", "cosine", "plateau")
+MONITORS = ("macro-ap", "macro-f1", "nll")
 PRECISIONS = ("auto", "bfloat16", "float32")
 DECISIONS = ("f1", "half")
 RECALIBRATIONS = ("isotonic", "none", "temperature")
@@ -179,7 +180,15 @@ class NetworkConfig(Config):
     )
     classifier_learning_rate: float = Field(0.002, gt=0, description="Of the classifier (AdamW).")
     learning_rate_decay: Annotated[str, one_of("learning-rate decay", DECAYS)] = Field(
-        "cosine", description="Learning rates after the warm-up: constant or cosine."
+        "cosine",
+        description="Learning rates after the warm-up: constant, cosine, or plateau: smaller when "
+        "what --monitor names has stopped getting better.",
+    )
+    plateau_factor: float = Field(
+        0.2, gt=0, lt=1, description="What the plateau multiplies learning rates with."
+    )
+    plateau_patience: int = Field(
+        2, ge=0, description="Epochs without a better score before the plateau does."
     )
     warmup_epochs: float = Field(0.0, ge=0, description="Epochs over which learning rates rise.")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's, of the classifier.")
@@ -193,7 +202,17 @@ class NetworkConfig(Config):
         description="Learn of each item moved to where the loss rises most, too: how far, in "
         "typical lengths of such features, such as 0.1. 0: not at all.",
     )
-    patience: int = Field(15, ge=1, description="Epochs without a better val NLL before stopping.")
+    patience: int = Field(
+        15, ge=1, description="Epochs without a better score on val before stopping."
+    )
+    monitor: Annotated[str, one_of("score to monitor", MONITORS)] = Field(
+        "nll",
+        description="The score on val that chooses the epoch and ends training: nll (the loss, "
+        "with another than bce), macro-ap, or macro-f1 of tags at 0.5.",
+    )
+    min_delta: float = Field(
+        0.0, ge=0, description="Least improvement of that score that counts as one."
+    )
     validation_fraction: float = Field(
         0.1, ge=0, lt=1, description="Share of the items held out where the data name no val split."
     )

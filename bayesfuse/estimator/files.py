@@ -67,11 +67,19 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def write_history(history: tuple[Epoch, ...], file: Path) -> None:
-    """Write one row an epoch as CSV; what was not measured is an empty cell."""
+    """Write one row an epoch as CSV; what was not measured is an empty cell.
+
+    The last column, macro F1, is there only if it was measured.
+    """
+    columns = list(Epoch._fields)
+    if all(math.isnan(epoch.val_macro_f1) for epoch in history):
+        columns.remove("val_macro_f1")
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(Epoch._fields)
-        writer.writerows(["" if math.isnan(v) else v for v in row] for row in history)
+        writer.writerow(columns)
+        for epoch in history:
+            row = [getattr(epoch, name) for name in columns]
+            writer.writerow(["" if math.isnan(value) else value for value in row])
 
 
 def read_history(file: Path) -> tuple[Epoch, ...]:
@@ -82,9 +90,9 @@ def read_history(file: Path) -> tuple[Epoch, ...]:
     """
     with file.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.reader(stream))
-    if not rows or tuple(rows[0]) != Epoch._fields:
+    if not rows or tuple(rows[0]) not in {Epoch._fields, Epoch._fields[:-1]}:
         raise ValueError(f"history.csv has the columns {rows[:1]}")
-    if any(len(row) != len(Epoch._fields) for row in rows):
+    if any(len(row) != len(rows[0]) for row in rows):
         raise ValueError("a row of history.csv is cut short")
     numbers = [[math.nan if cell == "" else float(cell) for cell in row] for row in rows[1:]]
     return tuple(Epoch(int(row[0]), *row[1:]) for row in numbers)

@@ -325,25 +325,8 @@ def _default_patterns(field: str) -> tuple[str, ...]:
     return tuple(ModelConfig.model_fields[field].default)
 
 
-_SAME = (
-    "elbo",
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "scale_learning_rate",
-    "classifier_learning_rate",
-    "learning_rate_decay",
-    "warmup_epochs",
-    "weight_decay",
-    "clip",
-    "l1",
-    "l2",
-    "max_norm",
-    "modality_dropout",
-    "adversarial",
-    "num_particles",
-    "noise",
-    "patience",
-    "seed",
-    "compile",
+_SAME = tuple(
+    field.name
+    for field in dataclasses.fields(SVISettings)
+    if field.name not in {"annealing", "precision", "loss"}
 )

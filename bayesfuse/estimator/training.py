@@ -75,6 +75,11 @@ def train(
         TrainingError: If the loss is not finite.
     """
     config.check_members()
+    if data.val is None and config.learning_rate_decay == "plateau":
+        raise ConfigError(
+            "--learning-rate-decay plateau waits for a score on val, and there are no val items. "
+            "Have a val split (or a validation_fraction above 0), or another decay."
+        )
     if config.members > 1 and finetuning is not None:
         raise ConfigError(
             f"members is {config.members}, and --finetune trains one encoder for all of them. "
@@ -145,7 +150,15 @@ def _member(
     if data.val is not None:
         val = Batches(data.val, data.val_labels, device)
         predictive = model.predictive(config.seed, choose_precision(config, device))
-        validator = Validator(val, predictive, config.val_draws, finetuning, weights, how.loss)
+        validator = Validator(
+            val,
+            predictive,
+            config.val_draws,
+            finetuning,
+            weights,
+            how.loss,
+            with_f1=how.monitor == "macro-f1",
+        )
     result = svi.fit(batches, validator, on_step=on_step, on_epoch=on_epoch)
     return model, result, validator
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,6 +30,7 @@ class Validator:
         finetuning: What makes the features of fine-tuned modalities anew; None if there are none.
         weights: What labels count for in training, and so in the choice of an epoch.
         loss: What training goes by, and so the choice of an epoch.
+        with_f1: Whether macro F1, of tags at 0.5, is wanted too.
     """
 
     items: Batches
@@ -37,6 +39,7 @@ class Validator:
     finetuning: Finetuning | JointFinetuning | None = None
     weights: ClassWeights | None = None
     loss: Loss = field(default_factory=Loss)
+    with_f1: bool = False
 
     def probability(self, draws: int) -> NDArray[np.float32]:
         """Return the predictive probability of the items, `items x labels`."""
@@ -54,16 +57,17 @@ class Validator:
         return Batches(features, self.items.labels, self.items.device)
 
     def __call__(self) -> Validation:
-        """Return the NLL (or other loss), weighted as in training, and the macro AP."""
+        """Return the NLL (or other loss), weighted as in training, macro AP, and macro F1."""
         labels = self.items.labels
         assert labels is not None
         probability = self.probability(self.draws)
         macro = metrics.average_precision(probability, labels).macro
+        f1 = metrics.f1(probability, labels).macro if self.with_f1 else math.nan
         weights = None
         if self.weights is not None:
             weights = self.weights.of(torch.from_numpy(labels)).cpu().numpy()
         if self.loss.is_likelihood:
-            return Validation(metrics.nll(probability, labels, weights), macro)
+            return Validation(metrics.nll(probability, labels, weights), macro, f1)
         logits = torch.logit(torch.from_numpy(probability).double(), eps=1e-12)
         terms = self.loss(logits, torch.from_numpy(labels).double()).numpy()
-        return Validation(float((terms if weights is None else terms * weights).mean()), macro)
+        return Validation(float((terms if weights is None else terms * weights).mean()), macro, f1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import torch
 
 from bayesfuse.inference.annealing import AnnealingSchedule
 from bayesfuse.inference.losses import Loss
+from bayesfuse.inference.optimisers import Plateau
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,26 @@ class SVISettings:
     num_particles: int = 1
     noise: str = "weights"
     patience: int = 15
+    monitor: str = "nll"
+    min_delta: float = 0.0
+    plateau_factor: float = 0.2
+    plateau_patience: int = 2
     seed: int = 0
     precision: torch.dtype = torch.float32
     compile: str = "auto"
     loss: Loss = field(default_factory=Loss)
+
+    @property
+    def plateau(self) -> Plateau:
+        """When learning rates become smaller, with that decay."""
+        return Plateau(self.plateau_factor, self.plateau_patience, self.min_delta)
 
 
 class Epoch(NamedTuple):
     """A row of `history.csv`; nll, kl and elbo in nats an item (elbo = −nll − kl: β is not in it).
 
     `val_nll` is in nats a label, of the posterior predictive; NaN where there was no validation.
+    `val_macro_f1`, of tags at 0.5, is NaN unless it chooses the epoch.
     """
 
     epoch: int
@@ -54,13 +66,15 @@ class Epoch(NamedTuple):
     val_nll: float
     val_macro_ap: float
     seconds: float
+    val_macro_f1: float = math.nan
 
 
 class Validation(NamedTuple):
-    """Posterior-predictive scores on the validation items: nats a label, and macro AP."""
+    """Posterior-predictive scores on the validation items: nats a label, macro AP and macro F1."""
 
     nll: float
     macro_ap: float
+    macro_f1: float = math.nan
 
 
 class Step(NamedTuple):

@@ -168,6 +168,8 @@ def to_groups(found: Inference) -> dict[str, xr.Dataset]:
     if found.history:
         columns = zip(*found.history, strict=True)
         table = dict(zip(found.history[0]._fields, map(np.array, columns), strict=True))
+        if np.isnan(table["val_macro_f1"]).all():  # it is measured only where it chooses the epoch
+            del table["val_macro_f1"]
         epochs = {"epoch": table.pop("epoch")}
         groups["sample_stats"] = ({n: (("epoch",), v) for n, v in table.items()}, epochs)
     if found.constants:

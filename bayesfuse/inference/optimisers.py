@@ -4,22 +4,40 @@ The variational parameters take a step of Adam on gradients that are clipped ele
 (Pyro's `ClippedAdam`, here through torch's fused kernel); the classifier takes one of AdamW, whose
 weight decay stands in for the prior that it does not have.
 
-Learning rates follow one factor: a linear rise over the warm-up, then constant or a half cosine
-down to 0 (Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5 without restarts).
+Learning rates follow one factor: a linear rise over the warm-up, then constant, a half cosine
+down to 0 (Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5 without restarts), or smaller by a
+factor whenever a score on the validation items has not become better for some epochs.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR, LinearLR, LRScheduler, ReduceLROnPlateau
 
 from bayesfuse.errors import ConfigError, unknown_option
 
-DECAYS = ("constant", "cosine")
+DECAYS = ("constant", "cosine", "plateau")
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """When learning rates become smaller, where they wait for a score.
+
+    Attributes:
+        factor: What they are multiplied with, in (0, 1).
+        patience: Epochs without a better score that are borne.
+        min_delta: Least improvement, in the score's units.
+    """
+
+    factor: float = 0.2
+    patience: int = 2
+    min_delta: float = 0.0
 
 
 class TwoOptimisers:
@@ -37,7 +55,8 @@ class TwoOptimisers:
         groups: Further deterministic parameters, `params` with a learning rate `lr` of their own.
         total_steps: Steps of the whole training.
         warmup_steps: Steps over which the learning rates rise.
-        decay: `"constant"` or `"cosine"`, after the warm-up.
+        decay: A name in `DECAYS`, of what comes after the warm-up.
+        plateau: When rates become smaller, if the decay is `"plateau"` and `after_epoch` is told.
 
     Raises:
         ConfigError: If the decay's name is unknown.
@@ -60,6 +79,7 @@ class TwoOptimisers:
         total_steps: int,
         warmup_steps: int,
         decay: str,
+        plateau: Plateau | None = None,
     ) -> None:
         if decay not in DECAYS:
             raise ConfigError(unknown_option("learning-rate decay", decay, DECAYS))
@@ -93,7 +113,18 @@ class TwoOptimisers:
         def factor(step: int) -> float:
             return learning_rate_factor(step, total_steps, warmup_steps, decay)
 
-        self._curves = [torch.optim.lr_scheduler.LambdaLR(o, factor) for o in self._optimisers]
+        self._curves: list[LRScheduler] = []
+        self._plateaus: list[ReduceLROnPlateau] = []
+        for optimiser in self._optimisers:
+            if decay == "plateau":
+                # of these two, each multiplies what the other has left: `LambdaLR` would undo it
+                rise = max(1, warmup_steps)
+                self._curves.append(
+                    LinearLR(optimiser, start_factor=1 / rise, total_iters=rise - 1)
+                )
+                self._plateaus.append(_reduce(optimiser, plateau or Plateau()))
+            else:
+                self._curves.append(LambdaLR(optimiser, factor))
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -111,9 +142,25 @@ class TwoOptimisers:
         for curve in self._curves:
             curve.step()
 
+    def after_epoch(self, score: float) -> None:
+        """Tell the score of an epoch, more being better; with other decays it changes nothing."""
+        for plateau in self._plateaus:
+            plateau.step(score)
+
+
+def _reduce(optimiser: torch.optim.Optimizer, how: Plateau) -> ReduceLROnPlateau:
+    return ReduceLROnPlateau(
+        optimiser,
+        mode="max",
+        factor=how.factor,
+        patience=how.patience,
+        threshold=how.min_delta,
+        threshold_mode="abs",
+    )
+
 
 def learning_rate_factor(step: int, total_steps: int, warmup_steps: int, decay: str) -> float:
-    """Return what the learning rates are multiplied with at a step.
+    """Return what the learning rates are multiplied with at a step, by the clock alone.
 
     Example:
         >>> [round(learning_rate_factor(s, 100, 10, "cosine"), 2) for s in (0, 9, 10, 55, 99)]
@@ -121,7 +168,7 @@ def learning_rate_factor(step: int, total_steps: int, warmup_steps: int, decay: 
     """
     if step < warmup_steps:
         return (step + 1) / warmup_steps
-    if decay == "constant":
+    if decay != "cosine":
         return 1.0
     progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -29,6 +29,7 @@ from bayesfuse.data.batches import Batch, Batches, drop_modalities, num_batches
 from bayesfuse.errors import TrainingError
 from bayesfuse.inference.adversarial import Shift, adversary
 from bayesfuse.inference.auxiliary import mean_term, request, total
+from bayesfuse.inference.choosing import BestEpoch
 from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.compiling import choose_kernels
 from bayesfuse.inference.diagnosis import diagnosis
@@ -88,9 +89,9 @@ class SVI:
     ) -> SVIResult:
         """Train; afterwards the network and the guide hold the best model found.
 
-        The best model is the one with the lowest posterior-predictive NLL on the validation items
-        among the epochs after the annealing has ended. Ctrl-C ends the training there and keeps the
-        best model so far.
+        The best model is the one with the best posterior-predictive score on the validation items
+        (NLL, unless another is monitored) among the epochs after the annealing has ended. Ctrl-C
+        ends the training there and keeps the best model so far.
 
         Args:
             train: The labelled training items, at least 2.
@@ -117,9 +118,9 @@ class SVI:
             self.lifted.set_point_({k: v.detach() for k, v in self.guide.locations().items()})
         return SVIResult(
             tuple(run.history),
-            run.best_epoch,
+            run.best.epoch,
             stopped,
-            run.annealing_has_ended(run.best_epoch),
+            run.annealing_has_ended(run.best.epoch),
             run.notes,
         )
 
@@ -159,10 +160,10 @@ class TrainingRun:
             total_steps=self.total_steps,
             warmup_steps=round(self.settings.warmup_epochs * self.steps_an_epoch),
             decay=self.settings.learning_rate_decay,
+            plateau=self.settings.plateau,
         )
         self.step, self.history = 0, list[Epoch]()
-        self.best_nll, self.best_epoch = math.inf, -1
-        self.best_state: list[dict[str, Tensor]] | None = None
+        self.best = BestEpoch.by(self.settings)
         draws = self.total_steps * self.settings.num_particles
         chosen = choose_kernels(self.settings.compile, self.guide, draws, self.settings.noise)
         self.kernels, self.notes = chosen.guide, chosen.notes
@@ -201,19 +202,22 @@ class TrainingRun:
             if validate is not None:
                 val = validate()
             took = time.perf_counter() - started
-            row = Epoch(epoch, nll, kl, beta, -nll - kl, val.nll, val.macro_ap, took)
+            scores = (val.nll, val.macro_ap, took, val.macro_f1)
+            row = Epoch(epoch, nll, kl, beta, -nll - kl, *scores)
             # a model from before β has reached its end is a model of another posterior
             eligible = validate is not None and self.annealing_has_ended(epoch)
-            better = eligible and val.nll < self.best_nll
+            better = eligible and self.best.is_better(val)
             # copied first, so that Ctrl-C meets an epoch that is told and kept, or neither
-            state = copy.deepcopy(self.state()) if better else self.best_state
+            state = copy.deepcopy(self.state()) if better else None
             self.history.append(row)
             if better:
-                self.best_state, self.best_nll, self.best_epoch = state, val.nll, epoch
+                self.best.keep(epoch, val, state)
             if on_epoch:
                 on_epoch(row)
-            if eligible and epoch - self.best_epoch >= settings.patience:
+            if eligible and self.best.is_over(epoch):
                 return "early"
+            if eligible and epoch + 1 > settings.warmup_epochs:
+                self.optimisers.after_epoch(self.best.score(val))
         return "finished"
 
     def take_step(self, batch: Batch, beta: float, epoch: int) -> tuple[float, float]:
@@ -338,13 +342,8 @@ class TrainingRun:
 
     def restore_best(self) -> None:
         """Load the best state; the last one if none was chosen."""
-        if self.best_state is None:
-            self.best_epoch = len(self.history) - 1
-            return
-        with torch.no_grad():
-            for now, best in zip(self.state(), self.best_state, strict=True):
-                for name, value in best.items():
-                    now[name].copy_(value)
+        if not self.best.restore(self.state()):
+            self.best.epoch = len(self.history) - 1
 
 
 __all__ = ["SVI", "Epoch", "SVIResult", "SVISettings", "Step", "Validation"]

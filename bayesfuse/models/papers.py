@@ -57,6 +57,11 @@ _MMBT = Paper(
 )
 
 _REFNET = Paper("Sankaran et al.", 2021, "Multimodal Fusion Refiner Networks", "2104.03435")
+_SWIGLU = Paper(
+    "Supkhankulov",
+    2025,
+    "Multimodal Movie Genre Classification using Image Posters and Plot Summaries",
+)
 
 FUSION_PAPERS: dict[str, Paper] = {
     "attention": _TOOLKIT,
@@ -96,11 +101,7 @@ FUSION_PAPERS: dict[str, Paper] = {
         2021,
         "Multimodal Weighted Fusion of Transformers for Movie Genre Classification",
     ),
-    "swiglu": Paper(
-        "Supkhankulov",
-        2025,
-        "Multimodal Movie Genre Classification using Image Posters and Plot Summaries",
-    ),
+    "swiglu": _SWIGLU,
     "weighted-sum": _TOOLKIT,
 }
 """Fusion rule to the paper that it is after; its docstring says what differs."""
@@ -112,5 +113,6 @@ MODEL_PAPERS: dict[str, Paper] = {
     "pm-mo": _PM_MO,
     "refnet": _REFNET,
     "refnet-ms": _REFNET,
+    "swiglu": _SWIGLU,
 }
 """Model, or preset of settings, to the paper that it is after."""

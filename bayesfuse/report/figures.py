@@ -20,6 +20,7 @@ CURVES = {
         "Negative log likelihood of the posterior predictive, in nats a label.",
     ),
     "val_macro_ap": ("Validation macro AP", "Average precision, mean over the labels."),
+    "val_macro_f1": ("Validation macro F1", "F1 of tags at 0.5, mean over the labels."),
 }
 """Column of the history -> (title of its figure, caption)."""
 

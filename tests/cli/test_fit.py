@@ -202,6 +202,23 @@ def test_class_weights_are_said_everywhere(place: Path, bayesfuse: Bayesfuse) ->
         assert json.loads(metadata)["class_weights"] == "positive"
 
 
+def test_the_preset_of_2025_goes_by_macro_f1(place: Path, bayesfuse: Bayesfuse) -> None:
+    flags = ["--preset", "swiglu", "--hidden", "8", "--epochs", "5"]
+    done = bayesfuse("fit", "films.csv", *CSV, *ENCODE, *flags, "-o", "run")
+    assert done.code == 0, done.err
+    told = config("run")
+    assert {name: told[name] for name in PRESETS["swiglu"]} == {
+        **PRESETS["swiglu"],
+        **{"hidden": 8, "epochs": 5},
+    }
+    rows = history("run")
+    scores = [float(row["val_macro_f1"]) for row in rows]
+    best = json.loads(Path("run/metrics.json").read_text())["best_epoch"]
+    assert scores[best] >= max(scores) - told["min_delta"]
+    assert "loss focal" in done.err
+    assert bayesfuse("evaluate", "run", "--split", "val").code == 0
+
+
 def test_weights_of_a_file_are_kept_with_the_run(place: Path, bayesfuse: Bayesfuse) -> None:
     flags = [*CSV, *ENCODE, *SMALL, "--elbo", "none", "-o"]
     Path("weights.csv").write_text("label,weight\nHorror,4\nDrama,0.5\n")

@@ -54,6 +54,19 @@ def test_history_comes_back_with_what_was_not_measured(tmp_path: Path) -> None:
     assert math.isnan(first.val_nll)
 
 
+def test_macro_f1_is_a_column_only_if_it_was_measured(tmp_path: Path) -> None:
+    row = Epoch(0, 1.5, 0.1, 0.2, -1.6, 0.25, 0.5, 3.0)
+    file = tmp_path / "history.csv"
+    write_history((row,), file)
+    assert file.read_text().splitlines()[0].endswith(",val_macro_ap,seconds")
+    measured = (row, row._replace(val_macro_f1=0.75))
+    write_history(measured, file)
+    assert file.read_text().splitlines()[0].endswith(",seconds,val_macro_f1")
+    first, second = read_history(file)
+    assert second == measured[1]
+    assert math.isnan(first.val_macro_f1)
+
+
 def test_results_of_members_come_back_and_those_of_runs_with_one(tmp_path: Path) -> None:
     row = Epoch(0, 1.5, 0.1, 0.2, -1.6, 0.25, 0.5, 3.0)
     results = (

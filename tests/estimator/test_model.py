@@ -165,6 +165,10 @@ def test_svi_settings_take_every_setting_over():
         "num_particles": 2,
         "noise": "flipout",
         "patience": 4,
+        "monitor": "macro-f1",
+        "min_delta": 0.01,
+        "plateau_factor": 0.5,
+        "plateau_patience": 3,
         "seed": 5,
         "compile": "off",
     }

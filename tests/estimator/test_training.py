@@ -144,3 +144,17 @@ def test_an_interrupted_mixture_is_read_with_the_members_that_it_has(tmp_path):
 def test_members_that_cannot_be_are_refused(changes, words):
     with pytest.raises(ConfigError, match=words):
         fit(**changes)
+
+
+def test_a_plateau_needs_items_to_wait_for():
+    catalog = dataclasses.replace(make_catalog(), split=np.full(NUM_ITEMS, "train"))
+    classifier = FusionClassifier(**SMALL, learning_rate_decay="plateau", elbo="none")
+    with pytest.raises(ConfigError, match="waits for a score on val"):
+        classifier.fit(catalog)
+
+
+def test_the_score_that_is_monitored_is_measured_and_others_are_not():
+    plain, told = (fit(elbo="none", monitor=name) for name in ("nll", "macro-f1"))
+    assert all(np.isnan(row.val_macro_f1) for row in plain.history_)
+    best = max(told.history_, key=lambda row: row.val_macro_f1)
+    assert told.result_.best_epoch == best.epoch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -51,6 +52,17 @@ def test_the_nll_is_weighted_as_training_is(items: Batches) -> None:
     terms = labels * [3.0, 2.0] * np.log(p) + (1 - labels) * [1.0, 0.5] * np.log(1 - p)
     assert made().nll == pytest.approx(-terms.mean())
     assert made().macro_ap == validator(items)().macro_ap
+
+
+def test_macro_f1_is_there_if_it_is_wanted(items: Batches) -> None:
+    made = validator(items)
+    assert items.labels is not None
+    assert math.isnan(made().macro_f1)
+    with torch.no_grad():
+        made.predictive.network.get_submodule("classifier").get_parameter("output.bias").fill_(1)
+    found = dataclasses.replace(made, with_f1=True)().macro_f1
+    assert found == metrics.f1(made.probability(5), items.labels).macro
+    assert found > 0
 
 
 def test_another_loss_takes_the_place_of_the_nll(items: Batches) -> None:

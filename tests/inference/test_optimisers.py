@@ -10,7 +10,7 @@ from pyro.optim.clipped_adam import ClippedAdam
 from torch import nn
 
 from bayesfuse.errors import ConfigError
-from bayesfuse.inference.optimisers import DECAYS, TwoOptimisers, learning_rate_factor
+from bayesfuse.inference.optimisers import DECAYS, Plateau, TwoOptimisers, learning_rate_factor
 
 OPTIONS = {
     "learning_rate": 0.05,
@@ -122,7 +122,7 @@ def test_the_curve_rises_then_never_rises_again(total: int, warmup: int, decay: 
     assert found[warmup] == 1.0
     after = found[warmup:]
     assert after == sorted(after, reverse=True)
-    if decay == "constant":
+    if decay != "cosine":
         assert set(after) == {1.0}
 
 
@@ -133,6 +133,42 @@ def test_the_cosine_ends_at_nothing() -> None:
     )
     assert learning_rate_factor(100, 100, 0, "cosine") == 0.0
     assert learning_rate_factor(1000, 100, 0, "cosine") == 0.0
+
+
+def test_a_plateau_makes_both_rates_smaller_and_leaves_the_rise_alone() -> None:
+    variational, classifier = parameters(1), parameters(1)
+    how = {"warmup_steps": 3, "decay": "plateau", "weight_decay": 0.0}
+    optimiser = TwoOptimisers(
+        variational, classifier, **OPTIONS | how, plateau=Plateau(0.2, patience=2, min_delta=0.01)
+    )
+
+    def moved() -> list[float]:
+        before = [p.item() for p in (*variational, *classifier)]
+        for parameter in (*variational, *classifier):
+            parameter.grad = torch.ones_like(parameter)
+        optimiser.step()
+        return [b - p.item() for p, b in zip((*variational, *classifier), before, strict=True)]
+
+    rates = [moved() for _ in range(4)]
+    assert [rate[0] for rate in rates] == pytest.approx([0.05 / 3, 0.1 / 3, 0.05, 0.05])
+    # 0.505 is no improvement by more than 0.01: the third such epoch is one too many
+    for score, factor in ((0.5, 1), (0.505, 1), (0.5, 1), (0.4, 0.2), (0.6, 0.2)):
+        optimiser.after_epoch(score)
+        assert moved() == pytest.approx([0.05 * factor, 0.02 * factor], rel=1e-6)
+    for _ in range(3):
+        optimiser.after_epoch(0.6)
+    assert moved() == pytest.approx([0.05 * 0.04, 0.02 * 0.04], rel=1e-6)
+
+
+@pytest.mark.parametrize("decay", ["constant", "cosine"])
+def test_other_decays_do_not_listen_to_scores(decay: str) -> None:
+    ours, theirs = parameters(3), parameters(3)
+    told, untold = (TwoOptimisers([], p, **OPTIONS | {"decay": decay}) for p in (ours, theirs))
+    for _ in range(9):
+        told.after_epoch(0.1)
+    run(told, ours)
+    run(untold, theirs)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
 
 
 def test_an_unknown_decay_names_the_nearest() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -378,6 +378,54 @@ def test_the_best_model_is_restored_exactly(
 
 
 # ---- Ctrl-C ----
+
+
+def test_the_score_that_is_monitored_chooses(
+    make_fused: MakeFused, make_batches: MakeBatches
+) -> None:
+    def validate() -> Callable[[], Validation]:
+        left = iter([(0.5, 0.2, 0.30), (0.4, 0.3, 0.20), (0.6, 0.1, 0.31), (0.7, 0.1, 0.10)])
+        return lambda: Validation(*next(left))
+
+    options = {"elbo": "meanfield", "epochs": 4}
+    for monitor, epoch in (("nll", 1), ("macro-ap", 1), ("macro-f1", 2)):
+        made = make_fused()
+        result = fit(made, make_batches(), validate(), monitor=monitor, **options)
+        assert result.best_epoch == epoch
+        assert [row.val_macro_f1 for row in result.history] == [0.30, 0.20, 0.31, 0.10]
+    result = fit(
+        make_fused(), make_batches(), validate(), monitor="macro-f1", min_delta=0.05, **options
+    )
+    assert result.best_epoch == 0
+
+
+def test_a_plateau_slows_training_after_warm_up_and_annealing(
+    make_fused: MakeFused, make_batches: MakeBatches
+) -> None:
+    def moves(**options: Any) -> list[float]:
+        """Return how far a step of each epoch moves a weight of the classifier."""
+        made, train = make_fused(), make_batches()
+        weight = next(made.network.get_submodule("classifier").parameters())
+        seen: list[Tensor] = [weight.detach().clone()]
+
+        def look(_: object) -> None:
+            seen.append(weight.detach().clone())
+
+        how = {"patience": 99, "warmup_epochs": 0.0, "weight_decay": 0.0, "plateau_patience": 0}
+        fit(made, train, lambda: Validation(0.5, 0.5), on_epoch=look, **how | options)
+        return [float((b - a).abs().mean()) for a, b in pairwise(seen)]
+
+    options = {"elbo": "meanfield", "epochs": 6, "plateau_factor": 0.01}
+    constant = moves(learning_rate_decay="constant", **options)
+    slowed = moves(learning_rate_decay="plateau", **options)
+    # the first epoch is the best, the second no better: from the third on the rate is a hundredth
+    assert slowed[:2] == constant[:2]
+    assert max(slowed[2:]) < 0.1 * min(constant[2:])
+    late = moves(learning_rate_decay="plateau", **options | {"warmup_epochs": 3.0})
+    assert min(late[2:5]) > 10 * late[5]  # epochs 4 and 5 are the first two that are told
+    options["elbo"] = "annealed"  # over 3 epochs
+    late = moves(learning_rate_decay="plateau", **options)
+    assert min(late[:4]) > 10 * late[5]
 
 
 def test_ctrl_c_in_validation_keeps_the_best_so_far(
