@@ -19,6 +19,7 @@ from bayesfuse.cli_graph import graph
 from bayesfuse.cli_models import models
 from bayesfuse.cli_open import temperature_and_weights
 from bayesfuse.cli_rank import rank
+from bayesfuse.cli_reproduce import reproduce
 from bayesfuse.cli_run import evaluate, predict, report
 from bayesfuse.config import (
     CatalogConfig,
@@ -148,8 +149,9 @@ def encode(
 
 
 for verb in (
-    predict, evaluate, decide, check, rank, explain, report, compare, distill, graph, models,
-):  # fmt: skip
+    *(predict, evaluate, decide, check, rank, explain, report),
+    *(compare, reproduce, distill, graph, models),
+):
     app.command()(verb)
 
 

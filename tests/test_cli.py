@@ -42,6 +42,7 @@ COMMANDS = {
     "rank": RankConfig,
     "report": PredictConfig,
     "compare": FitConfig,
+    "reproduce": FitConfig,
     "distill": DistillConfig,
     "graph": GraphCommandConfig,
     "models": ModelsConfig,
@@ -96,6 +97,12 @@ def test_every_setting_is_a_flag(name: str) -> None:
         wanted -= {"--decision", "--recalibrate"}
         wanted -= {*(f"--{n.replace('_', '-')}" for n in FinetuneConfig.model_fields)}
         assert "--finetune" not in flags
+    if name == "reproduce":  # the same, and its rows are models
+        wanted -= {"--decision", "--recalibrate"}
+        wanted -= {*(f"--{n.replace('_', '-')}" for n in FinetuneConfig.model_fields)}
+        rows_say = {"--fusion", "--model", "--preset", "--elbo", "--modalities"}
+        assert not rows_say & flags
+        wanted -= rows_say
     if name in {"evaluate", "decide", "check", "explain", "rank", "report"}:  # no new items
         wanted -= {"--update-old"}
     if name == "graph":  # it reads no modality

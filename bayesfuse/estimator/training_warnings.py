@@ -52,8 +52,7 @@ def training_warnings(classifier: FusionClassifier) -> list[str]:
             f"With class weights {weighting} the posterior is that of a reweighted problem: its "
             "intervals are not those of the labels' model."
         )
-    network = classifier.model_.network
-    if classifier.config_.reads_steps and not network.sequences:
+    if classifier.config_.reads_steps and not classifier.model_.network.sequences:
         found.append(
             f"--fusion {classifier.fusion}: no modality is a sequence, so there is no attention "
             "over steps; vectors are joined as they come. --keep-sequence text,image keeps steps."

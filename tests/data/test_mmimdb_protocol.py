@@ -10,6 +10,7 @@ from bayesfuse.data.mmimdb_protocol import (
     Protocol,
     check_plots,
     choose_plot,
+    is_mmimdb,
 )
 from bayesfuse.errors import ConfigError
 
@@ -66,3 +67,14 @@ def test_one_text_is_made_of_several_plots(how: str, expected: str) -> None:
 @pytest.mark.parametrize("plots", [[], ["", " \n"]])
 def test_no_plot_is_no_text(how: str, plots: list[str]) -> None:
     assert choose_plot(plots, how) is None
+
+
+def test_mm_imdb_is_known_by_its_genres_and_its_size() -> None:
+    sizes = {"train": 15_552, "val": 2_608, "test": 7_799}
+    assert is_mmimdb(GENRES, sizes)
+    assert is_mmimdb(sorted(GENRES), {**sizes, "train": 15_513, "test": 7_779})
+    assert not is_mmimdb(GENRES[:-1], sizes)
+    assert not is_mmimdb([*GENRES, "News"], sizes)
+    assert not is_mmimdb(GENRES, {**sizes, "test": 5_000})
+    assert not is_mmimdb(GENRES, {**sizes, "train": 15_553})
+    assert not is_mmimdb(GENRES, {"train": 15_552, "test": 7_799})

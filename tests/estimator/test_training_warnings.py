@@ -20,6 +20,7 @@ def trained(**changes: object) -> SimpleNamespace:
         beside_likelihood=changes.get("beside", ()),
         members=members,
         weighting=changes.get("weighting", "none"),
+        reads_steps=changes.get("reads_steps", False),
     )
     before = {**result, "stopped": "early", "annealed": True, "best_epoch": 9}
     results = [before] * (members > 1) + [result]
@@ -62,6 +63,16 @@ def test_what_went_as_it_should_is_no_warning() -> None:
 def test_what_did_not_is_told(changes: dict[str, object], words: str) -> None:
     (warning,) = found(**changes)
     assert words in warning
+
+
+def test_a_rule_that_reads_steps_says_if_there_are_none() -> None:
+    told = trained(reads_steps=True)
+    told.fusion = "mult-gmu"
+    told.model_ = SimpleNamespace(network=SimpleNamespace(sequences=()))
+    (warning,) = training_warnings(told)  # type: ignore[arg-type]
+    assert "--fusion mult-gmu: no modality is a sequence" in warning
+    told.model_.network.sequences = ("text",)
+    assert training_warnings(told) == []  # type: ignore[arg-type]
 
 
 def test_members_that_were_not_begun_are_told() -> None:

@@ -51,7 +51,11 @@ class RowResult:
 
 
 def fit_row(
-    catalog: Catalog, config: FitConfig, scored: str, replicates: int = NUM_REPLICATES
+    catalog: Catalog,
+    config: FitConfig,
+    scored: str,
+    replicates: int = NUM_REPLICATES,
+    labelled: float = 1.0,
 ) -> RowResult:
     """Fit on train, choose epoch and thresholds on val, and predict the items to score.
 
@@ -60,6 +64,7 @@ def fit_row(
         config: The settings of the row, and its seed.
         scored: The split, `val` or `test`.
         replicates: Resamples of the scored items.
+        labelled: Share of the training items whose labels it knows.
 
     Raises:
         BayesfuseError: If the model cannot take the catalogue, or training fails.
@@ -72,7 +77,7 @@ def fit_row(
             )
     config.check_loss()
     config.check_pretraining()
-    catalog = selected(catalog, config)
+    catalog = with_labels(selected(catalog, config), labelled, config.seed)
     classifier = FusionClassifier(**config.model_dump(include=set(ModelConfig.model_fields)))
     started = time.perf_counter()
     classifier.fit(catalog)
@@ -121,3 +126,21 @@ def selected(catalog: Catalog, config: FitConfig) -> Catalog:
         raise ConfigError(" ".join(problems))
     chosen = [name for name in known if name in wanted]
     return dataclasses.replace(catalog, features=catalog.features.select(chosen), raw={})
+
+
+def with_labels(catalog: Catalog, share: float, seed: int) -> Catalog:
+    """Return the catalogue with the labels of a share of its training items, and of all others.
+
+    Args:
+        catalog: The catalogue.
+        share: In (0, 1]; at least two items keep their labels.
+        seed: Of the choice.
+    """
+    if share == 1:
+        return catalog
+    rows = catalog.labelled_rows("train")
+    kept = max(2, round(share * len(rows)))
+    lost = np.random.default_rng([seed, 5]).permutation(rows)[kept:]
+    labels, labelled = catalog.labels.copy(), catalog.labelled.copy()
+    labels[lost], labelled[lost] = 0, False
+    return dataclasses.replace(catalog, labels=labels, labelled=labelled)

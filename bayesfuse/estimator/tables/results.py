@@ -61,13 +61,14 @@ def catalog_digest(catalog: Catalog) -> str:
     return digest.hexdigest()[:32]
 
 
-def row_key(content: str, config: FitConfig, scored: str) -> str:
+def row_key(content: str, config: FitConfig, scored: str, labelled: float = 1.0) -> str:
     """Return a word that only the same fit has.
 
     Args:
         content: What `catalog_digest` says.
         config: The settings of the row, with its seed.
         scored: The split.
+        labelled: Share of the training items whose labels it knows.
     """
     names = {*ModelConfig.model_fields, "modalities"}
     facts = {
@@ -75,6 +76,7 @@ def row_key(content: str, config: FitConfig, scored: str) -> str:
         "version": importlib.metadata.version("bayesfuse"),
         "content": content,
         "scored": scored,
+        "labelled": labelled,
         "settings": config.model_dump(mode="json", include=names),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

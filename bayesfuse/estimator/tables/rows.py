@@ -25,10 +25,12 @@ class TableRow:
     Attributes:
         name: What it is called in the table.
         config: Its settings, but for the seed.
+        labelled: Share of the training items whose labels it knows.
     """
 
     name: str
     config: FitConfig
+    labelled: float = 1.0
 
 
 def model_rows(
@@ -81,11 +83,23 @@ def model_rows(
         if "modalities" in known[name] and "model" not in known[name]:
             # a modality alone: no other item's either
             flags = {key: value for key, value in flags.items() if not _of_graph(key)}
-        plain = FitConfig.resolve({**flags, "elbo": "none", "members": 1})
+        plain = settings_of({**flags, "elbo": "none", "members": 1})
         rows.append(TableRow(name, plain))
         if given.get("elbo") != "none":
             rows.append(TableRow(f"{name}{BAYES}", _bayesian(flags, given)))
     return rows
+
+
+def settings_of(flags: Mapping[str, Any]) -> FitConfig:
+    """Return the settings of a row; what is for a graph counts only for rows that have one.
+
+    Raises:
+        ConfigError: If one is not valid.
+    """
+    config = FitConfig.resolve(flags)
+    if config.graph == "none":
+        return config.model_copy(update={"pretrain_graph": 0, "neighbour_labels": False})
+    return config
 
 
 def _of_graph(name: str) -> bool:
@@ -94,7 +108,7 @@ def _of_graph(name: str) -> bool:
 
 def _bayesian(flags: Mapping[str, Any], given: Mapping[str, Any]) -> FitConfig:
     elbo = given.get("elbo", FitConfig.model_fields["elbo"].default)
-    config = FitConfig.resolve({**flags, "elbo": elbo})
+    config = settings_of({**flags, "elbo": elbo})
     if not config.is_likelihood:
-        return FitConfig.resolve({**flags, "elbo": elbo, "loss": "bce", "label_smoothing": 0.0})
+        return settings_of({**flags, "elbo": elbo, "loss": "bce", "label_smoothing": 0.0})
     return config

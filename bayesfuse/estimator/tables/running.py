@@ -84,6 +84,7 @@ class _Fit:
 
     row: str
     config: FitConfig
+    labelled: float
     file: Path
 
 
@@ -191,7 +192,8 @@ def prepare(setup: _Setup) -> Callable[[_Fit], RowResult]:
     """Return what fits a row: the catalogue is read once, and torch has one thread."""
     torch.set_num_threads(1)
     catalog = read_encoded(setup.source, setup.config)
-    return lambda fit: fit_row(catalog, fit.config, setup.scored, setup.replicates)
+    scored, replicates = setup.scored, setup.replicates
+    return lambda fit: fit_row(catalog, fit.config, scored, replicates, fit.labelled)
 
 
 def _numbers_an_item(features: FeatureTable) -> int:
@@ -209,8 +211,9 @@ def _fits(catalog: Catalog, rows: Sequence[TableRow], seed: int, plan: Plan) -> 
     for number in range(seed, seed + plan.seeds):
         for row in rows:
             config = row.config.model_copy(update={"seed": number})
-            file = folder.file(row.name, number, row_key(content, config, plan.scored))
-            found.append(_Fit(row.name, config, file))
+            key = row_key(content, config, plan.scored, row.labelled)
+            file = folder.file(row.name, number, key)
+            found.append(_Fit(row.name, config, row.labelled, file))
     return found
 
 

@@ -112,12 +112,12 @@ class ModelTable:
 
     def to_markdown(self) -> str:
         """Return the table as a Markdown page, with all p."""
-        parts = [f"# Models on {self.about['catalog']}", self.headline(), _piped(*self._scores())]
+        parts = [f"# Models on {self.about['catalog']}", self.headline(), piped(*self._scores())]
         if len(self.results) > 1:
-            parts += [f"{self._held()}:", _piped(*self._differences(full=True))]
+            parts += [f"{self._held()}:", piped(*self._differences(full=True))]
         if self.left_out:
             rows = [[one.name, one.reason.replace("\n", " ")] for one in self.left_out]
-            parts += ["Not in the table:", _piped(["model", "reason"], rows)]
+            parts += ["Not in the table:", piped(["model", "reason"], rows)]
         return "\n\n".join(parts) + "\n"
 
     def headline(self) -> str:
@@ -186,7 +186,7 @@ class ModelTable:
         return Comparison(rows, (), self.about, self.level)
 
 
-def _piped(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def piped(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lay out a table of Markdown: the first column to the left, the others to the right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join(

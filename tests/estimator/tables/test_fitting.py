@@ -10,7 +10,7 @@ import pytest
 from bayesfuse import Catalog, FusionClassifier
 from bayesfuse.config import FitConfig
 from bayesfuse.errors import BayesfuseError, ConfigError, UserError
-from bayesfuse.estimator.tables.fitting import SCORES, fit_row
+from bayesfuse.estimator.tables.fitting import SCORES, fit_row, with_labels
 from bayesfuse.evaluation.metrics import average_precision, nll
 from tests.estimator.competitors.conftest import GRAPH, SMALL
 
@@ -53,3 +53,21 @@ def test_what_cannot_be_fitted_says_why(catalog: Catalog) -> None:
     no_val = dataclasses.replace(catalog, split=np.where(catalog.split == "val", "test", "train"))
     with pytest.raises(UserError, match='no labelled items in the split "val"'):
         fit_row(no_val, FitConfig(**FAST), "test")
+
+
+def test_a_share_of_the_labels_of_train_and_all_others(catalog: Catalog) -> None:
+    few = with_labels(catalog, 0.1, seed=3)
+    train = catalog.labelled_rows("train")
+    kept = few.labelled_rows("train")
+    assert len(kept) == round(0.1 * len(train))
+    assert set(kept) <= set(train)
+    np.testing.assert_array_equal(few.labels[kept], catalog.labels[kept])
+    assert few.labels[np.setdiff1d(train, kept)].sum() == 0
+    for split in ("val", "test"):
+        np.testing.assert_array_equal(few.labelled_rows(split), catalog.labelled_rows(split))
+    assert set(with_labels(catalog, 0.1, seed=4).labelled_rows("train")) != set(kept)
+    assert len(with_labels(catalog, 0.001, seed=0).labelled_rows("train")) == 2
+    assert with_labels(catalog, 1.0, seed=0) is catalog
+    config = FitConfig(**FAST, elbo="none")
+    whole, part = (fit_row(catalog, config, "val", 5, share) for share in (1.0, 0.2))
+    assert np.abs(whole.probability - part.probability).max() > 0.01

@@ -122,7 +122,8 @@ def test_the_key_is_of_all_that_the_fit_hangs_on(monkeypatch: pytest.MonkeyPatch
         row_key("content", FitConfig(hidden=9), "val"),
         row_key("content", FitConfig(hidden=8, seed=1), "val"),
         row_key("content", FitConfig(hidden=8, modalities=("text",)), "val"),
+        row_key("content", config, "val", 0.5),
     }
     monkeypatch.setattr(results.importlib.metadata, "version", lambda _: "99")
     keys.add(row_key("content", config, "val"))
-    assert len(keys) == 7
+    assert len(keys) == 8

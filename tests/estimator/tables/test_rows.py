@@ -45,6 +45,13 @@ def test_a_modality_alone_hears_nobody() -> None:
     assert (rows["gmu"].config.members, rows["gmu (Bayes)"].config.members) == (1, 3)
 
 
+def test_what_is_for_a_graph_counts_for_rows_with_one() -> None:
+    rows = by_name(["gmu", "gat"], {"pretrain_graph": 3, "neighbour_labels": True})
+    assert [rows[name].config.pretrain_graph for name in ("gmu", "gat", "gat (Bayes)")] == [0, 3, 3]
+    assert not rows["gmu"].config.neighbour_labels
+    assert rows["gat"].config.neighbour_labels
+
+
 def test_a_posterior_is_of_a_likelihood() -> None:
     rows = by_name(["gmu"], {"loss": "focal", "label_smoothing": 0.1})
     plain, bayes = (rows[name].config for name in ("gmu", "gmu (Bayes)"))
