@@ -174,6 +174,11 @@ def load_run(kind: type[FusionClassifier], path: Path, device: str = "auto") -> 
             f"There is no run folder {path}; `bayesfuse fit --out {path}` makes one."
         )
     missing = [name for name in FILES if not (path / name).is_file()]
+    if (path / "student.json").is_file():
+        raise RunFolderError(
+            f"{path} is a student that `bayesfuse distill` made, not a run: it has no draws. In "
+            "Python, bayesfuse.Student.load reads it; its student.onnx, if any, runs anywhere."
+        )
     if missing:
         raise RunFolderError(
             f"The run folder {path} lacks {', '.join(missing)}; expected {', '.join(FILES)}. Copy "

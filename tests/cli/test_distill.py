@@ -38,6 +38,13 @@ def test_a_run_becomes_a_student(place: Path, fitted: Path, bayesfuse: Bayesfuse
     ]
 
 
+def test_a_student_is_no_run(place: Path, fitted: Path, bayesfuse: Bayesfuse) -> None:
+    assert bayesfuse("distill", fitted, "--out", "small", *SMALL).code == 0
+    done = bayesfuse("predict", "small", "new.csv")
+    assert (done.code, done.out) == (2, "")
+    assert "small is a student that `bayesfuse distill` made, not a run" in done.err
+
+
 @pytest.mark.filterwarnings("ignore")  # of the exporter's own parts
 def test_onnx_and_one_document(place: Path, fitted: Path, bayesfuse: Bayesfuse) -> None:
     pytest.importorskip("onnxruntime", reason="pip install 'bayesfuse[onnx]'")
