@@ -6,16 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from bayesfuse.estimator.reproducing.published import PaperRow, PaperTables, scores_of
-from bayesfuse.models.papers import FUSION_PAPERS, MODEL_PAPERS, Paper
+from bayesfuse.models.papers import FUSION_PAPERS, MODEL_PAPERS
 
 _F1 = ("micro_f1", "macro_f1", "weighted_f1", "samples_f1")
 _AP = ("micro_ap", "macro_ap", "samples_ap")
 _NONE = {"elbo": "none"}
-_MULT_GMU = Paper(
-    "Rodríguez-Bribiesca et al.",
-    2021,
-    "Multimodal Weighted Fusion of Transformers for Movie Genre Classification",
-)
 
 
 def _pm_mo() -> PaperTables:
@@ -222,7 +217,7 @@ def _mult_gmu() -> PaperTables:
     ):
         rows.append(PaperRow(f"{name}, all of the catalogue", "", {}, model=model, fixed=_NONE))
     return PaperTables(
-        _MULT_GMU,
+        FUSION_PAPERS["mult-gmu"],
         "tables 1 and 2",
         "Moviescope",
         "test",
