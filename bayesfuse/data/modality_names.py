@@ -9,8 +9,8 @@ from collections.abc import Iterable
 # The public attributes of torch's modules (with what transformers adds to them once it is
 # imported), and the names of parts of the fusion network.
 _RESERVED = """
-    absent activate copy fromkeys fuse get late late_widths out_features own_loss popitem reads_steps
-    seen sequences setdefault
+    absent activate copy fromkeys fuse get late late_widths out_features own_loss popitem
+    reads_steps seen sequences setdefault
     add_module apply bfloat16 buffers call_super_init children classifier clear compile concat cpu
     cuda double dump_patches eval extra_repr float forward fused fusion gate gates get_buffer
     get_extra_state get_parameter get_submodule half hidden id ipu items keys label labels
