@@ -97,7 +97,8 @@ def compiled(device: str = "cpu") -> NoiseKernels:
         RuntimeError: If there is no compiler here, or it fails; what went wrong in one line.
     """
     made: NoiseKernels = compile_all(EAGER)
-    loc, variance = (torch.ones(262, device=device) for _ in range(2))
+    # many, or else the compiler takes one thread for them; of no length that is anything else's
+    loc, variance = (torch.ones(131_074, device=device) for _ in range(2))
     seed = torch.zeros(2, dtype=torch.int32, device=device)
     try:
         with torch.no_grad(), warnings.catch_warnings():

@@ -45,6 +45,7 @@ def test_a_student_is_no_run(place: Path, fitted: Path, bayesfuse: Bayesfuse) ->
     assert "small is a student that `bayesfuse distill` made, not a run" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the exporter's own parts
 def test_onnx_and_one_document(place: Path, fitted: Path, bayesfuse: Bayesfuse) -> None:
     pytest.importorskip("onnxruntime", reason="pip install 'bayesfuse[onnx]'")

@@ -183,6 +183,7 @@ def test_a_temperature_is_said_everywhere(place: Path, bayesfuse: Bayesfuse) -> 
         assert any("temperature 0.5" in words for words in warnings) == (out == "cold")
 
 
+@pytest.mark.slow
 def test_class_weights_are_said_everywhere(place: Path, bayesfuse: Bayesfuse) -> None:
     import pyarrow.parquet as pq
 
@@ -240,6 +241,7 @@ def test_weights_of_a_file_are_kept_with_the_run(place: Path, bayesfuse: Bayesfu
     assert 'Did you mean "Horror"?' in wrong.err
 
 
+@pytest.mark.slow
 def test_recalibration_is_said_everywhere_and_changes_every_output(
     place: Path, bayesfuse: Bayesfuse
 ) -> None:

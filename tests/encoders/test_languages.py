@@ -50,6 +50,7 @@ def test_several_languages_are_wanted_together():
     assert both.is_other(TEXTS["German"])
 
 
+@pytest.mark.slow
 @pytest.mark.movies
 def test_english_plots_are_english(english, movies_path):
     """Of 8,619 plots one is in another language, and that one is Spanish."""

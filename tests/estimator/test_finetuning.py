@@ -124,6 +124,7 @@ def test_the_loss_falls_and_only_what_is_unfrozen_moves(table, flags, elbo):
         assert classifier.sample_proba(val, draws=3).std(axis=0).max() > 0
 
 
+@pytest.mark.slow
 def test_without_unfreezing_nothing_of_a_network_moves(table, flags):
     """The negative control of the test above: frozen networks encode as before."""
     config = settings(flags, finetune="text=0,image=0")
@@ -192,6 +193,7 @@ def test_kept_steps_are_not_trained(table, flags):
         prepared(table, config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", ["mmbt", "mult-gmu"])
 def test_places_of_pictures_are_trained_end_to_end(table, flags, fusion, tmp_path):
     """MMBT with both networks trained; of MulT that of the pictures, beside a text vector."""

@@ -17,6 +17,10 @@ from bayesfuse.estimator.training_warnings import training_warnings
 from bayesfuse.graph.hiding import hide
 
 NUM_ITEMS = 160
+QUICK = ("gmu", "concat", "mult-gmu", "mmbt")
+RULES = [pytest.param(f, marks=() if f in QUICK else pytest.mark.slow) for f in FUSIONS]
+"""All rules; the slow tests go through those that the quick ones leave out."""
+
 SETTINGS = {
     "hidden": 8,
     "classifier_hidden": 8,
@@ -91,7 +95,7 @@ def fit(fusion: str, elbo: str, items: tuple[FeatureTable, np.ndarray]) -> Fusio
     return FusionClassifier(fusion=fusion, elbo=elbo, **{**SETTINGS, **changes}).fit(*items)
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("fusion", RULES)
 def test_its_weights_have_a_posterior_and_it_is_read_back_as_it_was(given, fusion, tmp_path: Path):
     features, y = given
     fitted = fit(fusion, "annealed", given)
@@ -108,7 +112,7 @@ def test_its_weights_have_a_posterior_and_it_is_read_back_as_it_was(given, fusio
     assert read.model_.network.sequences == (("text", "image") if fusion in STEP_RULES else ())
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("fusion", RULES)
 def test_it_tells_without_a_modality_and_what_each_adds(given, fusion):
     features, y = given
     fitted = fit(fusion, "none", given)
@@ -125,7 +129,7 @@ def test_it_tells_without_a_modality_and_what_each_adds(given, fusion):
 
 
 @pytest.mark.parametrize("elbo", ["annealed", "none"])
-@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("fusion", RULES)
 def test_it_takes_every_loss_and_an_adversary_and_is_read_back(given, fusion, elbo, tmp_path: Path):
     features, y = given
     beside = {"refiner": 0.1, "multi_similarity": 0.1, "contrastive": 0.1, "adversarial": 0.1}

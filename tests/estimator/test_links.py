@@ -301,6 +301,7 @@ def both(folder: Path) -> Path:
     return write(folder, table, {n: np.concatenate([one[n], other[n]]) for n in one}).parent
 
 
+@pytest.mark.slow
 def test_old_items_hear_new_ones_if_that_is_asked_for(old, tmp_path):
     folder = both(tmp_path / "both")
     asked = read(folder)

@@ -123,6 +123,7 @@ def test_thompson_sampling_is_one_draw_and_has_a_seed(run: Run) -> None:
     assert (np.diff(first.sample[first.order]) <= 0).all()
 
 
+@pytest.mark.slow
 def test_over_seeds_thompson_puts_first_who_is_likely_to_be_first(run: Run) -> None:
     criterion = Criterion.parse(["Drama"], NAMES)
     drama = draws_of(run)[:, :, 1]

@@ -58,6 +58,7 @@ def test_what_the_file_says_is_what_torch_says(fusion: str, tmp_path: Path) -> N
     assert json.loads(told["modalities"]) == WIDTHS
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_file_that_says_something_else_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

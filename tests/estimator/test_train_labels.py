@@ -92,12 +92,14 @@ def auc(catalog: Catalog, split: str, **changes: object) -> float:
     return float(roc_auc_score(catalog.labels[rows], probability))
 
 
+@pytest.mark.slow
 def test_labels_of_neighbours_help_where_they_say_something():
     catalog = make_catalog(informative=True)
     assert auc(catalog, "test") > 0.85
     assert auc(catalog, "test", neighbour_labels=False) < 0.65
 
 
+@pytest.mark.slow
 def test_no_label_comes_back_to_its_own_item():
     """Labels that only the item itself knows cannot be learned; with a leak, train would be."""
     catalog = make_catalog(informative=False)

@@ -31,6 +31,7 @@ def test_pyg_comes_without_a_warning() -> None:
     assert pyg.data.Data(num_nodes=3).num_nodes == 3
 
 
+@pytest.mark.slow
 def test_dgl_comes_quietly_and_writes_nothing_into_the_home(tmp_path: Path) -> None:
     try:
         import_dgl()

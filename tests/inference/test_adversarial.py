@@ -86,6 +86,7 @@ def loss_when_moved(network, batch, epsilon: float) -> float:
     return adversary(loss_of, batch.inputs, epsilon)[1].item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lifted", [False, True])
 def test_training_makes_items_that_are_moved_less_wrong(make_fused, make_batches, lifted) -> None:
     found = {}

@@ -182,7 +182,13 @@ def test_bfloat16_is_near() -> None:
     assert 0 < np.abs(exact - rough).max() < 0.06
 
 
-@pytest.mark.parametrize("fusion", sorted(set(FUSIONS) - {"bitransformer", "mmbt"}))
+@pytest.mark.parametrize(
+    "fusion",
+    [
+        pytest.param(rule, marks=() if rule in ("gmu", "swiglu") else pytest.mark.slow)
+        for rule in sorted(set(FUSIONS) - {"bitransformer", "mmbt"})
+    ],
+)
 def test_every_fusion_rule_has_them(fusion: str, failure_rate: float) -> None:
     made = make(fusion=fusion)
     joint, marginal = draws_of(made, "joint", 300, seed=2), draws_of(made, "marginal", 300)

@@ -324,6 +324,7 @@ def loss_on_others(model: torch.nn.Module, labels: Tensor, *arguments: object) -
         return float(F.binary_cross_entropy_with_logits(logits[~train], labels[~train]))
 
 
+@pytest.mark.slow
 def test_the_relation_that_matters_is_learned_from_the_text():
     graph, features, text, labels = planted()
 

@@ -19,6 +19,7 @@ def draw(titles: list[str] | None = None) -> Drawing:
     return arrange(ego(EntityGraph.from_people(people), 0), ["x", "y", "z"], titles)
 
 
+@pytest.mark.slow
 def test_a_picture_shows_nodes_and_lines(tmp_path: Path) -> None:
     assert write_picture(draw(), tmp_path / "around.png") == ()
     with Image.open(tmp_path / "around.png") as image:

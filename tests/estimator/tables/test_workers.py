@@ -105,6 +105,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_an_outcome_knows_its_task() -> None:
     (done,) = in_processes([5], add_to, 1, jobs=1)
     assert done == Done(5, (6, "1"))
