@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from bayesfuse.config import DEEP_RULES
 from bayesfuse.config.distilling import DistillConfig
 from bayesfuse.data.batches import Batch, Batches, num_batches
 from bayesfuse.data.features import FeatureTable
@@ -55,8 +56,6 @@ FUSED_METHODS = ("fitnet", "rkd", "sp")
 
 FALLBACK_FUSION = "gmu"
 """What joins a student's modalities whose teacher has no rule for vectors."""
-
-_OF_SEQUENCES = ("bitransformer", "mmbt", "mult-concat", "mult-gmu")
 
 
 @dataclass(frozen=True)
@@ -314,5 +313,5 @@ class _OfBatch:
 def student_fusion(classifier: FusionClassifier) -> str:
     """Return the fusion rule of a student: its teacher's, if that is one of vectors."""
     config = classifier.config_
-    usable = config.model == "fusion" and config.fusion_rule not in _OF_SEQUENCES
+    usable = config.model == "fusion" and config.fusion_rule not in DEEP_RULES
     return config.fusion_rule if usable else FALLBACK_FUSION

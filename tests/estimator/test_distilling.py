@@ -112,5 +112,8 @@ def test_what_fits_no_teacher_is_refused(
     with pytest.raises(ConfigError, match="reads text alone"):
         task(lonely, (one, items[1]))
     assert student_fusion(lonely) == "gmu"
+    for rule, own in (("mult-gmu", "gmu"), ("mmbt", "gmu"), ("moe", "moe")):
+        lonely.config_ = lonely.config_.model_copy(update={"fusion": rule})
+        assert student_fusion(lonely) == own
     with pytest.raises(TrainingError, match="Lower --learning-rate"):
         task(teacher, items, learning_rate=1e30).run()
