@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from bayesfuse.config import CatalogConfig
@@ -56,10 +55,7 @@ def test_onnx_and_one_document(place: Path, fitted: Path, bayesfuse: Bayesfuse) 
     assert told["onnx_difference"] < 1e-5
     assert Path("small/student.onnx").is_file()
     assert "val had a part in training" in done.err
-    assert 0 <= told["difference"] <= 1
-    assert -1 <= told["epistemic_rank"] <= 1
-    assert told["pupil"]["parameters"] < told["teacher"]["parameters"] * 4
-    assert np.isfinite(told["pupil"]["scores"]["nll"])
+    assert told["pupil"]["parameters"] == Student.load("small").num_parameters
 
 
 def test_what_is_there_stays(place: Path, fitted: Path, bayesfuse: Bayesfuse) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
-from bayesfuse import Catalog, FusionClassifier, encode_catalog, write_demo
+from bayesfuse import Catalog, FusionClassifier, encode_catalog, summarise, write_demo
 from bayesfuse.config import FitConfig
 from bayesfuse.config.distilling import DistillConfig
 from bayesfuse.errors import ConfigError, UserError
@@ -41,6 +42,9 @@ def test_both_sides_are_scored_on_val(run: Run, tmp_path: Path) -> None:
     said = Student.load(tmp_path / "small").predict(features)
     assert done.pupil.scores.nll == pytest.approx(evaluate(said.mean, labels, names).nll)
     assert done.difference == pytest.approx(np.abs(teacher - said.mean).mean(), rel=1e-5)
+    spread = summarise(run.classifier.sample_proba(features, draws=3, seed=0)).epistemic
+    rank = spearmanr(spread.ravel(), said.epistemic.ravel()).statistic
+    assert done.epistemic_rank == pytest.approx(rank, abs=1e-6)
     assert done.pupil.num_parameters == done.student.num_parameters
     assert "| student |" in str(done)
     assert Student.load(tmp_path / "small").about["teacher"]["run"] == "my-run"

@@ -67,4 +67,4 @@ def test_who_reads_words_cannot_teach(teacher: FusionClassifier, table: FeatureT
         model_ = Other()
 
     with pytest.raises(ConfigError, match="word by word"):
-        teachable(Tokens())  # type: ignore[arg-type]
+        teachable(Tokens())  # type: ignore[arg-type]  # a stand-in
