@@ -23,7 +23,14 @@ class TableConfig(Config):
     categories: Names | None = Field(
         None, description="Those of the --tabular columns whose numbers are names, as a code."
     )
-    labels: str | None = Field(None, description="Column of the labels.")
+    labels: Names | None = Field(
+        None, description="Column of the labels; several if there are several sources, as a,b."
+    )
+    label_sources: str | None = Field(
+        None,
+        description="What several sources of labels count for: by how they agree on an item "
+        "(agreement), or equal; agreement if none.",
+    )
     people: Names | None = Field(None, description="Columns of people shared among items.")
     delimiter: str | None = Field(None, description="What separates the columns of a CSV file.")
     labels_separator: str | None = Field(

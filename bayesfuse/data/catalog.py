@@ -13,6 +13,7 @@ from bayesfuse.data.catalog_file import FILE_NAME, Setting, read_catalog_file
 from bayesfuse.data.description import CatalogDescription, LabelCount, ModalityDescription
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.data.findings import Findings
+from bayesfuse.data.label_sources import SourceAgreement
 from bayesfuse.data.raw import RawColumn
 from bayesfuse.data.reading import Reading, spec_of_flags
 from bayesfuse.data.roles import SPLITS
@@ -41,6 +42,10 @@ class Catalog:
         encoder_settings: Modality -> settings of its encoder.
         feature_encoders: Modality -> fingerprint of the encoder that made its features, where the
             file of features tells.
+        label_shares: What several sources of labels say of each, in [0, 1], `items x labels`,
+            float32 (see `bayesfuse.data.label_sources`); None of one source. Training learns from
+            them, and all else from `labels`, what most sources say.
+        label_agreement: How like one another these sources are.
     """
 
     source: str
@@ -58,6 +63,8 @@ class Catalog:
     id_name: str = "id"
     encoder_settings: Mapping[str, Mapping[str, Setting]] = field(default_factory=dict)
     feature_encoders: Mapping[str, str] = field(default_factory=dict)
+    label_shares: NDArray[np.float32] | None = None
+    label_agreement: SourceAgreement | None = None
 
     @classmethod
     def read(
@@ -71,7 +78,8 @@ class Catalog:
         tabular: Sequence[str] | None = None,
         categories: Sequence[str] | None = None,
         features: Mapping[str, str] | None = None,
-        labels: str | None = None,
+        labels: str | Sequence[str] | None = None,
+        label_sources: str | None = None,
         labels_separator: str | None = None,
         label_set: Sequence[str] | None = None,
         empty_labels: str | None = None,
@@ -98,7 +106,10 @@ class Catalog:
             categories: Those of them whose numbers are names.
             features: Modality -> `FILE.npz:MEMBER`, `FILE.npy` or `FILE.parquet:COLUMN`; looked
                 for from the current directory, then beside the file.
-            labels: The column of labels: lists, or text that `labels_separator` splits.
+            labels: The column of labels: lists, or text that `labels_separator` splits; several
+                columns, if there are several sources of labels.
+            label_sources: How several sources count, `agreement` (the default) or `equal`; see
+                `bayesfuse.data.label_sources`.
             labels_separator: What joins the labels of a text cell; `""` if a cell is one label.
             label_set: The labels, in order; all that occur, sorted, if not given.
             empty_labels: `unknown` (the default) or `none`: what an empty list of labels means.
@@ -125,7 +136,8 @@ class Catalog:
             "tabular": list(tabular) if tabular is not None else None,
             "categories": list(categories) if categories else None,
             "features": dict(features) if features else None,
-            "labels": labels,
+            "labels": labels if labels is None or isinstance(labels, str) else list(labels),
+            "label_sources": label_sources,
             "labels_separator": labels_separator,
             "label_set": list(label_set) if label_set is not None else None,
             "empty_labels": empty_labels,
@@ -153,7 +165,7 @@ class Catalog:
         reading = Reading(table, spec, folders, require_labels, seed, findings)
         ids = reading.ids()
         split_of = reading.split(ids)
-        known = reading.labels(split_of)
+        known, joined = reading.labels(split_of)
         shown, names_of = reading.titles(), reading.people()
         modalities = reading.modalities(ids, wanted=with_modalities)
         findings.raise_problems(path)
@@ -164,6 +176,8 @@ class Catalog:
             label_names=known.names,
             labels=known.values,
             labelled=known.labelled,
+            label_shares=None if joined is None else joined.shares,
+            label_agreement=None if joined is None else joined.agreement,
             split=split_of,
             features=modalities.features,
             raw=modalities.raw,
@@ -197,6 +211,14 @@ class Catalog:
         """
         rows = self.rows(split)
         return rows[self.labelled[rows]]
+
+    def targets(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return what training learns of items, in [0, 1], `rows x labels`.
+
+        Args:
+            rows: The rows of labelled items.
+        """
+        return (self.labels if self.label_shares is None else self.label_shares)[rows]
 
     def describe(self) -> CatalogDescription:
         """Count items, labels, modalities and people."""
@@ -245,6 +267,7 @@ class Catalog:
                 }
                 for relation, lists in self.people.items()
             },
+            label_agreement=self.label_agreement,
             warnings=self.warnings,
         )
 

@@ -39,6 +39,12 @@ def _as_value(value: object) -> object:
     return tuple(parts) if isinstance(value, list) else value
 
 
+def _as_columns(value: object) -> object:
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
 class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -90,7 +96,8 @@ class CatalogSpec(_Spec):
         table: The table's file.
         id: The column of ids.
         title: The column of titles.
-        labels: The column of labels.
+        labels: The column of labels; several, if there are several sources of labels.
+        label_sources: How several sources count: each item's by how they agree, or alike.
         labels_separator: What joins the labels of a text cell.
         label_set: The labels, in order; others are a mistake. Found in the table if not given.
         empty_labels: Whether an empty list means that the labels are unknown, or that none holds.
@@ -103,7 +110,8 @@ class CatalogSpec(_Spec):
     table: str
     id: str
     title: str | None = None
-    labels: str | None = None
+    labels: Annotated[tuple[str, ...] | None, BeforeValidator(_as_columns)] = None
+    label_sources: Literal["agreement", "equal"] | None = None
     labels_separator: str | None = None
     label_set: tuple[str, ...] | None = Field(default=None, strict=False)
     empty_labels: Literal["unknown", "none"] = "unknown"
@@ -191,18 +199,29 @@ def split_reference(reference: str, suffixes: Iterable[str]) -> tuple[str, str |
 def _meaning_problems(spec: CatalogSpec) -> list[str]:
     problems = []
     for name, modality in spec.modalities.items():
-        for problem in _modality_problems(modality, spec.labels):
+        for problem in _modality_problems(modality, spec.labels or ()):
             problems.append(f"modalities.{name}: {problem}")
     if spec.labels is None and (spec.label_set is not None or spec.labels_separator is not None):
         problems.append("label_set and labels_separator need labels, the column of labels.")
-    for what, names in (("label_set", spec.label_set or ()), ("people", spec.graph.people)):
+    if spec.labels == ():
+        problems.append("labels names no column; expected one, or one a source of labels.")
+    if spec.label_sources is not None and len(spec.labels or ()) < 2:
+        problems.append(
+            f"label_sources needs two or more columns of labels; got {len(spec.labels or ())}."
+        )
+    named = {
+        "labels": spec.labels or (),
+        "label_set": spec.label_set or (),
+        "people": spec.graph.people,
+    }
+    for what, names in named.items():
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             problems.append(f"{what}: named twice: {', '.join(twice)}.")
     return problems
 
 
-def _modality_problems(modality: ModalitySpec, labels: str | None) -> list[str]:
+def _modality_problems(modality: ModalitySpec, labels: Sequence[str]) -> list[str]:
     columns = modality.columns
     raw = modality.column is not None or columns is not None
     problems = []
@@ -231,8 +250,9 @@ def _modality_problems(modality: ModalitySpec, labels: str | None) -> list[str]:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             problems.append(f"{key} named twice: {', '.join(twice)}.")
-    if labels in columns:
-        problems.append(f"columns names {labels}, the labels that are to be predicted.")
+    for name in labels:
+        if name in columns:
+            problems.append(f"columns names {name}, the labels that are to be predicted.")
     return problems
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+
+from bayesfuse.data.label_sources import SourceAgreement
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class CatalogDescription:
         modalities: A line a modality.
         people: Relation -> items with a name, and different names.
         warnings: What reading warned of.
+        label_agreement: How like one another several sources of labels are; None of one.
     """
 
     source: str
@@ -71,6 +75,7 @@ class CatalogDescription:
     modalities: tuple[ModalityDescription, ...]
     people: dict[str, dict[str, int]]
     warnings: tuple[str, ...]
+    label_agreement: SourceAgreement | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return plain numbers, texts, lists and dicts, for JSON."""
@@ -128,6 +133,19 @@ class CatalogDescription:
             )
             if self.labels_an_item is not None:
                 parts.append(f"{self.labels_an_item:.2f} labels a labelled item")
+        if self.label_agreement is not None:
+            told = self.label_agreement
+            parts.append(
+                _table(
+                    ("source of labels", "items", "F1 with the others"),
+                    [
+                        (name, f"{items:,}", "-" if math.isnan(f1) else f"{f1:.3f}")
+                        for name, items, f1 in zip(
+                            told.names, told.items, told.agreement, strict=True
+                        )
+                    ],
+                )
+            )
         if self.people:
             parts.append(
                 _table(

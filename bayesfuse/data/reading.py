@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bayesfuse.data.catalog_file import CatalogSpec, make_spec
 from bayesfuse.data.findings import Findings
+from bayesfuse.data.label_sources import JoinedLabels, join_sources
 from bayesfuse.data.list_cells import read_lists
 from bayesfuse.data.modalities import Modalities, ModalityReader
 from bayesfuse.data.roles import (
@@ -82,8 +83,12 @@ class Reading:
         )
         return split
 
-    def labels(self, split: NDArray[np.str_]) -> Labels:
-        """Read the labels and check them against the splits."""
+    def labels(self, split: NDArray[np.str_]) -> tuple[Labels, JoinedLabels | None]:
+        """Read the labels and check them against the splits.
+
+        Returns:
+            The labels; and what their sources say together, if there are several.
+        """
         nothing = Labels(
             (), np.zeros((len(split), 0), np.float32), np.zeros(len(split), dtype=np.bool_)
         )
@@ -93,30 +98,45 @@ class Reading:
                     "no labels: name their column with --labels (in catalog.toml: labels = "
                     f'"COLUMN"); {self.table.path} has {", ".join(self.table.names)}.'
                 )
-            return nothing
-        cells = self._column(self.spec.labels, "labels")
-        if cells is None:
-            return nothing
+            return nothing, None
         num_problems = len(self.findings.problems)
-        lists = read_lists(
-            cells,
-            self.spec.labels_separator,
-            what=f'labels column "{self.spec.labels}"',
-            flag="labels-separator",
-            findings=self.findings,
-        )
-        if len(self.findings.problems) > num_problems:
-            return nothing
-        labels = make_labels(
-            lists,
-            label_set=self.spec.label_set,
-            empty_means_none=self.spec.empty_labels == "none",
-            findings=self.findings,
-        )
+        lists = [self._label_lists(name) for name in self.spec.labels]
+        if not lists or len(self.findings.problems) > num_problems:
+            return nothing, None
+        label_set = self.spec.label_set
+        if label_set is None and len(lists) > 1:
+            label_set = tuple(
+                sorted({name for rows in lists for row in rows for name in row or ()})
+            )
+        sources = [
+            make_labels(
+                rows,
+                label_set=label_set,
+                empty_means_none=self.spec.empty_labels == "none",
+                findings=self.findings,
+            )
+            for rows in lists
+        ]
+        joined = None
+        if len(sources) > 1:
+            joined = join_sources(self.spec.labels, sources, self.spec.label_sources or "agreement")
+        labels = sources[0] if joined is None else joined.labels
         # Where the split could not be read, nothing can be said of it.
         if self.require_labels and np.isin(split, SPLITS).all():
             check_labels(labels, split, self.findings)
-        return labels
+        return labels, joined
+
+    def _label_lists(self, column: str) -> list[list[str] | None]:
+        cells = self._column(column, "labels")
+        if cells is None:
+            return []
+        return read_lists(
+            cells,
+            self.spec.labels_separator,
+            what=f'labels column "{column}"',
+            flag="labels-separator",
+            findings=self.findings,
+        )
 
     def people(self) -> dict[str, list[list[str]]]:
         """Read who shares whom: relation -> names an item."""

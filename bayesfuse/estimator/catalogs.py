@@ -110,6 +110,8 @@ def _drop_what_is_not_there(flags: dict[str, Any], asked: dict[str, Any], path: 
     if flags.get("labels") is None and "labels" not in asked:
         for name in ("labels", "labels_separator", "label_set", "empty_labels"):
             flags.pop(name, None)
+    if len(asked.get("labels") or flags.get("labels") or ()) < 2:
+        flags.pop("label_sources", None)
     return notes
 
 
@@ -121,6 +123,7 @@ _CATALOG_OPTIONS = (
     "tabular",
     "categories",
     "labels",
+    "label_sources",
     "labels_separator",
     "label_set",
     "empty_labels",

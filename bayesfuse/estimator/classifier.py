@@ -111,7 +111,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         self.links_: Links | None = None
         data = read_as(self._training_data(X, y, validation, config), config)
         check_recalibrable(data, config)
-        self.label_counts_ = data.train_labels.sum(axis=0).astype(np.int64)
+        self.label_counts_ = np.rint(data.train_labels.sum(axis=0)).astype(np.int64)
         trained = train(
             data,
             config,

@@ -47,7 +47,7 @@ class TrainingData:
 
     Attributes:
         train: Features of the labelled training items.
-        train_labels: Their labels.
+        train_labels: Their labels, 0 or 1; shares in [0, 1] of several sources of labels.
         val: Features of the labelled validation items.
         val_labels: Their labels.
         every: Features of all training items; None if all of them have labels.

@@ -124,7 +124,7 @@ def _member(
     if isinstance(features, LinkedFeatures):
         features = features.thinned(config.neighbour_thinning, config.seed)
     num_items, num_labels = data.train_labels.shape
-    positives = torch.from_numpy(data.train_labels.sum(axis=0).astype("int64"))
+    positives = torch.from_numpy(data.train_labels.sum(axis=0, dtype="float64"))
     weights = _weights(config, label_names, positives, num_items)
     frozen = finetuning is None
     start = pretrained(features, data, config, weights, relations, frozen=frozen)

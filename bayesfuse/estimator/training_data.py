@@ -42,7 +42,7 @@ def catalog_data(catalog: Catalog, unlabelled: bool = False) -> TrainingData:
     rows = catalog.rows("train")
     return TrainingData(
         catalog.features.take(train),
-        catalog.labels[train],
+        catalog.targets(train),
         catalog.features.take(val) if len(val) else None,
         catalog.labels[val] if len(val) else None,
         catalog.features.take(rows) if unlabelled and len(rows) > len(train) else None,

@@ -43,21 +43,24 @@ def request(
 
     def of_logits(logits: Tensor) -> Tensor:
         assert labels is not None
-        return mean_term(scored(logits.float(), labels), labels, weights)
+        return mean_term(scored, logits.float(), labels, weights)
 
     return {"auxiliary": Auxiliary(labels, of_logits)}
 
 
-def mean_term(terms: Tensor, labels: Tensor, weights: ClassWeights | None) -> Tensor:
-    """Return the mean over items of terms `items x labels`, each as its label counts, summed.
+def mean_term(loss: Loss, logits: Tensor, labels: Tensor, weights: ClassWeights | None) -> Tensor:
+    """Return the mean over items of an item's terms, each as its label counts, summed.
 
     Args:
-        terms: `items x labels`.
-        labels: 0 or 1, `items x labels`.
+        loss: The loss of a term.
+        logits: `items x labels`.
+        labels: 0 or 1, or shares in [0, 1], `items x labels`.
         weights: What a term counts for; 1 each if None.
     """
-    counted = terms if weights is None else terms * weights.of(labels)
-    return counted.sum(dim=1).mean()
+    if weights is None:
+        return loss(logits, labels).sum(dim=1).mean()
+    terms = loss(logits, weights.targets(labels)) * weights.of(labels)
+    return terms.sum(dim=1).mean()
 
 
 def total(asked: dict[str, Auxiliary], like: Tensor) -> Tensor:

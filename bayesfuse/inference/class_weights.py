@@ -122,9 +122,29 @@ class ClassWeights:
         return cls(weights, weights)
 
     def of(self, labels: Tensor) -> Tensor:
-        """Return what each term counts for, `items x labels`, of labels 0 or 1 of that shape."""
+        r"""Return what each term counts for, :math:`\omega^+ y + \omega^- (1 - y)`.
+
+        Args:
+            labels: 0 or 1, or shares y in [0, 1], `items x labels`.
+
+        Returns:
+            `items x labels`.
+        """
         device = labels.device
-        return torch.where(labels > 0, self.tagged.to(device), self.untagged.to(device))
+        return self.tagged.to(device) * labels + self.untagged.to(device) * (1 - labels)
+
+    def targets(self, labels: Tensor) -> Tensor:
+        r"""Return the targets of the weighted terms, `items x labels`; labels 0 or 1 stay.
+
+        With :math:`\omega = \omega^+ y + \omega^- (1 - y)` and :math:`y' = \omega^+ y / \omega`,
+
+        .. math:: \omega^+ y \log p + \omega^- (1 - y) \log(1 - p)
+            = \omega\, [y' \log p + (1 - y') \log(1 - p)]
+
+        Args:
+            labels: 0 or 1, or shares y in [0, 1], `items x labels`.
+        """
+        return self.tagged.to(labels.device) * labels / self.of(labels)
 
     def rates(self, rates: Tensor) -> Tensor:
         r"""Return the constant probabilities that are best under these weights, `labels`.

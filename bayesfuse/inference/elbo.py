@@ -20,7 +20,7 @@ from pyro.infer import Trace_ELBO, TraceGraph_ELBO, TraceMeanField_ELBO
 from pyro.infer.util import is_validation_enabled
 from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
-from torch.distributions import kl_divergence
+from torch.distributions import constraints, kl_divergence
 
 from bayesfuse.data.blocks import Blocks
 from bayesfuse.errors import ConfigError, unknown_option
@@ -111,6 +111,15 @@ MIN_BETA = 1e-8
 """Pyro refuses to scale by 0, so a schedule that starts at 0 starts here."""
 
 
+class BernoulliShares(dist.Bernoulli):  # type: ignore[misc]  # Pyro ships no types
+    """A Bernoulli whose log density takes shares y in [0, 1], too: y log p + (1 - y) log(1 - p).
+
+    That is the mean log-likelihood over sources of which a share y says that the label holds.
+    """
+
+    support = constraints.unit_interval
+
+
 class MultiLabelModel:
     """The generative model: weights from their priors, labels from Bernoullis; a Pyro program.
 
@@ -158,7 +167,9 @@ class MultiLabelModel:
             pyro.plate("labels", num_labels, dim=-1),
             self._weighted(labels),
         ):
-            pyro.sample("y", dist.Bernoulli(logits=logits), obs=labels)
+            if labels is not None and weights is not None:
+                labels = weights.targets(labels)
+            pyro.sample("y", BernoulliShares(logits=logits), obs=labels)
         return logits
 
     def _weighted(self, labels: Tensor | None) -> Any:

@@ -271,8 +271,8 @@ class TrainingRun:
         moved = {} if shift is None else {"shift": shift}
         linked = () if blocks is None else (blocks,)
         logits = self.network(inputs, observed, *linked, **asked, **moved).float()
-        loss = mean_term(self.settings.loss(logits, labels), labels, self.weights)
-        nll = mean_term(Loss()(logits, labels), labels, self.weights).detach()
+        loss = mean_term(self.settings.loss, logits, labels, self.weights)
+        nll = mean_term(Loss(), logits, labels, self.weights).detach()
         return _Scored(loss + total(asked, logits), nll, 0.0)
 
     def loss(

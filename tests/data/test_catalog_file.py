@@ -12,7 +12,8 @@ WHOLE = """
 table = "items.parquet"
 id = "id"
 title = "title"
-labels = "genres"
+labels = ["genres", "tags"]
+label_sources = "equal"
 labels_separator = "|"
 label_set = ["Drama", "War"]
 empty_labels = "none"
@@ -48,6 +49,7 @@ def test_every_key_is_understood(tmp_path: Path) -> None:
     spec, findings = read(tmp_path, WHOLE)
     assert not findings.problems
     assert spec.label_set == ("Drama", "War")
+    assert spec.labels == ("genres", "tags")
     assert spec.graph.people == ("director",)
     assert spec.modalities["text"].encoder == "tfidf"
     assert spec.modalities["text"].settings == {

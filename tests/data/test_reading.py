@@ -35,7 +35,7 @@ def test_flags_become_modalities(tmp_path: Path) -> None:
     assert spec.modalities["image"].kind == "image"
     assert spec.graph.people == ("director",)
     assert spec.graph.people_separator == "|"
-    assert (spec.table, spec.labels) == ("items.csv", "g")
+    assert (spec.table, spec.labels) == ("items.csv", ("g",))
 
 
 def test_flags_become_a_tabular_modality(tmp_path: Path) -> None:
@@ -76,7 +76,8 @@ def test_a_split_that_could_not_be_read_causes_no_further_problem(tmp_path: Path
 
 def test_labels_may_be_left_out_where_nothing_is_learned(tmp_path: Path) -> None:
     made = reading(tmp_path, "id,plot\na,x\n", require_labels=False)
-    labels = made.labels(np.array(["test"]))
+    labels, joined = made.labels(np.array(["test"]))
+    assert joined is None
     assert (labels.names, labels.values.shape) == ((), (1, 0))
     assert not made.findings.problems
     made = reading(tmp_path, "id,plot\na,x\n")

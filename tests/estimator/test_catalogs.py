@@ -173,7 +173,7 @@ def test_a_file_that_lacks_columns_of_the_fit(table):
 def test_a_column_that_is_asked_for_and_not_there_is_a_mistake(table):
     asked = CatalogConfig(labels="tags")
     found, notes = options_as_fitted(str(table), asked, FitConfig.parse(FLAGS), same=False)
-    assert (found.labels, notes) == ("tags", [])
+    assert (found.labels, notes) == (("tags",), [])
     with pytest.raises(CatalogError, match='no column "tags"'):
         read_catalog(str(table), found)
 

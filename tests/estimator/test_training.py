@@ -65,6 +65,33 @@ def test_draws_are_of_each_member_in_turn_and_as_if_it_were_alone(mixed):
         assert np.abs(expected - draws[::3]).max() > 0.01  # the control: members differ
 
 
+def test_training_learns_what_share_of_the_sources_says_so() -> None:
+    shown = np.random.default_rng(1).random((NUM_ITEMS, 2)) < 0.5
+    shares = np.where(shown, 0.65, 0.35).astype(np.float32)
+    sources = dataclasses.replace(
+        make_catalog(),
+        split=np.full(NUM_ITEMS, "train"),
+        features=FeatureTable.from_arrays({"text": shown.astype(np.float32)}),
+        labels=shown.astype(np.float32),
+        label_shares=shares,
+    )
+    settings = {
+        **SMALL,
+        "elbo": "none",
+        "epochs": 60,
+        "dropout": 0.0,
+        "classifier_learning_rate": 0.02,
+    }
+    told, hard = (
+        FusionClassifier(**settings).fit(given)
+        for given in (sources, dataclasses.replace(sources, label_shares=None))
+    )
+    error, control = (np.abs(m.predict_proba(sources) - shares).mean() for m in (told, hard))
+    assert error < 0.04
+    assert control > 0.1
+    assert told.label_counts_.tolist() == np.rint(shares.sum(axis=0)).tolist()
+
+
 def test_what_is_fitted_after_training_is_of_all_members(mixed):
     catalog = make_catalog()
     val = catalog.labelled_rows("val")

@@ -13,6 +13,14 @@ from bayesfuse.errors import FeatureError
 from bayesfuse.estimator.training_data import MIN_HELD_OUT, catalog_data, hold_out
 
 
+def test_train_learns_from_shares_and_val_is_scored_by_labels(catalog: Catalog) -> None:
+    shares = catalog.labels / 10
+    data = catalog_data(dataclasses.replace(catalog, label_shares=shares))
+    assert data.train_labels[:, 0].tolist() == shares[[0, 2, 3, 4, 5], 0].tolist()
+    assert data.val_labels is not None
+    assert data.val_labels.tolist() == [[6.0]]
+
+
 def numbered(num_items: int) -> tuple[FeatureTable, np.ndarray]:
     """Return items whose feature and label tell which they are."""
     number = np.arange(num_items, dtype=np.float32)[:, None]

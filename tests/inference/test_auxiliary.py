@@ -23,10 +23,12 @@ def test_a_network_without_such_losses_is_asked_for_none(make_fused) -> None:
 
 
 def test_a_mean_term_is_weighted_and_summed_over_labels() -> None:
-    labels, terms = torch.tensor([[1.0, 0], [0, 0]]), torch.tensor([[1.0, 2], [3, 4]])
-    assert mean_term(terms, labels, None).item() == 5
+    labels, logits = torch.tensor([[1.0, 0], [0, 0]]), torch.tensor([[1.0, 2], [3, 4]])
+    terms = F.binary_cross_entropy_with_logits(logits, labels, reduction="none").double()
+    assert mean_term(Loss(), logits, labels, None).item() == pytest.approx(terms.sum().item() / 2)
     weights = ClassWeights(torch.tensor([10.0, 1]), torch.tensor([1.0, 2]))
-    assert mean_term(terms, labels, weights).item() == (10 + 4 + 3 + 8) / 2
+    counted = (10 * terms[0, 0] + 2 * terms[0, 1] + terms[1, 0] + 2 * terms[1, 1]).item() / 2
+    assert mean_term(Loss(), logits, labels, weights).item() == pytest.approx(counted)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -118,5 +120,5 @@ def test_the_kl_that_a_step_tells_is_without_them(make_fused, make_batches) -> N
 def test_the_loss_of_the_mean_item_is_what_is_added() -> None:
     logits, labels = torch.randn(6, 3), (torch.rand(6, 3) < 0.5).float()
     expected = F.binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(1).mean()
-    assert mean_term(Loss()(logits, labels), labels, None).item() == pytest.approx(expected.item())
+    assert mean_term(Loss(), logits, labels, None).item() == pytest.approx(expected.item())
     assert np.isfinite(expected.item())

@@ -195,3 +195,15 @@ def test_draws_of_labels_have_no_weights(make_fused: MakeFused, make_batches: Ma
         batch.inputs, batch.observed
     )
     assert trace.nodes["y"]["scale"] == 1.0
+
+
+@pytest.mark.parametrize("kind", ["positive", "balanced", "effective"])
+def test_weighted_shares_are_the_weighted_likelihood_of_the_sources(kind: str) -> None:
+    weights = of(kind, [1, 4, 7], 9)
+    shares, logits = torch.rand(5, 3).double(), torch.randn(5, 3).double()
+    found = F.binary_cross_entropy_with_logits(logits, weights.targets(shares), reduction="none")
+    there, away = -F.logsigmoid(logits), -F.logsigmoid(-logits)
+    expected = weights.tagged * shares * there + weights.untagged * (1 - shares) * away
+    torch.testing.assert_close(found * weights.of(shares), expected)
+    hard = (shares > 0.5).float()
+    assert torch.equal(weights.targets(hard), hard)

@@ -260,6 +260,21 @@ def test_several_particles_are_the_mean_of_single_ones(items: Items) -> None:
         torch.testing.assert_close(many.nll, torch.stack([nll for _, nll in alone]).mean())
 
 
+def test_shares_of_sources_have_the_mean_of_their_losses(items: Items) -> None:
+    others = 1 - items.labels.flip(0)
+    shares = 0.7 * items.labels + 0.3 * others
+    for elbo in ELBOS:
+        made = objective(elbo=elbo)
+        with torch.no_grad(), pyro.validation_enabled(True):
+            of_shares = loss_at(3, made, items._replace(labels=shares))
+            each = [
+                loss_at(3, made, items._replace(labels=part)) for part in (items.labels, others)
+            ]
+            rounded = loss_at(3, made, items._replace(labels=shares.round()))
+        torch.testing.assert_close(of_shares, 0.7 * each[0] + 0.3 * each[1])
+        assert abs(float(of_shares - rounded)) > 0.01  # the control: most of them, and not all
+
+
 # ---- annealing ----
 
 

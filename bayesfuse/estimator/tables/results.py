@@ -48,7 +48,8 @@ def catalog_digest(catalog: Catalog) -> str:
         list(catalog.features.names),
     ]
     digest.update(json.dumps(facts, sort_keys=True).encode())
-    for array in (catalog.labels, catalog.labelled, catalog.features.observed):
+    shares = () if catalog.label_shares is None else (catalog.label_shares,)
+    for array in (catalog.labels, catalog.labelled, catalog.features.observed, *shares):
         digest.update(np.ascontiguousarray(array).tobytes())
     for start in range(0, len(catalog), ROWS_AT_ONCE):
         rows = np.arange(start, min(start + ROWS_AT_ONCE, len(catalog)))

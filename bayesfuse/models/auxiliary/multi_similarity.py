@@ -36,7 +36,8 @@ class MultiSimilarity(AuxiliaryLoss):
     Reference: Sankaran et al. 2021 (ReFNet), eq. 5 and sec. 5.1, :math:`\alpha = 50` and
     :math:`\beta = 2` as they print it; Wang et al. 2019 (arXiv:1904.06627), eq. 7, 8 and 10, where
     they are 2 and 50; :math:`\lambda` and :math:`\epsilon` are those of the latter's code. Neither
-    tells when items of several labels are alike: here, when they share one.
+    tells when items of several labels are alike: here, when they share one
+    (which most sources of labels give).
     """
 
     needs_labels: ClassVar[bool] = True
@@ -58,7 +59,7 @@ class MultiSimilarity(AuxiliaryLoss):
         assert seen.labels is not None
         # in bfloat16 a cosine has two digits, of which alpha makes an error
         with torch.autocast(seen.fused.device.type, enabled=False):
-            vectors, labels = F.normalize(precise(seen.fused), dim=1), seen.labels
+            vectors, labels = F.normalize(precise(seen.fused), dim=1), seen.labels.round()
             similarity, shared = vectors @ vectors.T, labels @ labels.T > 0
         others = ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
         alike, unlike = shared & others, ~shared & others
