@@ -53,6 +53,9 @@ class Batches:
         labels: `items x labels`, 0 or 1; None for items to predict.
         device: Where the tensors go.
 
+    Attributes:
+        generators: What reading draws from, by name; they move on from batch to batch.
+
     Raises:
         FeatureError: If features and labels differ in their number of items.
     """
@@ -71,6 +74,7 @@ class Batches:
         self.features = features
         self.labels = labels
         self.device = torch.device(device)
+        self.generators: dict[str, np.random.Generator] = {}
 
     def __len__(self) -> int:
         """Return the number of items."""

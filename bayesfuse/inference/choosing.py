@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -73,6 +73,16 @@ class BestEpoch:
     def is_over(self, epoch: int) -> bool:
         """Return whether the patience is at its end after this epoch."""
         return epoch - self.epoch >= self._patience
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return which epoch it is, its score, and what was kept of it (shared, not copied)."""
+        kept = None if self.state is None else [dict(module) for module in self.state]
+        return {"epoch": self.epoch, "score": self._score, "state": kept}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` of another one returned."""
+        self.epoch, self._score = int(state["epoch"]), float(state["score"])
+        self.state = state["state"]
 
     def restore(self, states: Sequence[Mapping[str, Tensor]]) -> bool:
         """Copy what was kept into these tensors; return whether there was anything."""

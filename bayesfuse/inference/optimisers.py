@@ -147,6 +147,24 @@ class TwoOptimisers:
         for plateau in self._plateaus:
             plateau.step(score)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what both optimisers and their curves are at, as torch tells it (shared)."""
+        return {name: [part.state_dict() for part in parts] for name, parts in self._parts()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` of one for the same parameters returned.
+
+        Raises:
+            ValueError: If it is of others.
+        """
+        for name, parts in self._parts():
+            for part, kept in zip(parts, state[name], strict=True):
+                part.load_state_dict(kept)
+
+    def _parts(self) -> list[tuple[str, Sequence[Any]]]:
+        optimisers, curves, plateaus = self._optimisers, self._curves, self._plateaus
+        return [("optimisers", optimisers), ("curves", curves), ("plateaus", plateaus)]
+
 
 def _reduce(optimiser: torch.optim.Optimizer, how: Plateau) -> ReduceLROnPlateau:
     return ReduceLROnPlateau(

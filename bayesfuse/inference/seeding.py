@@ -1,11 +1,12 @@
-"""Seeds that leave torch's generators as they were."""
+"""Seeds that leave torch's generators as they were, and what those generators are at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 
 @contextmanager
@@ -42,3 +43,40 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
         cpu.set_state(before)
         if on_device:
             module.set_rng_state(device_before, *arguments)
+
+
+def generator_states(device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """Return the state of torch's generator of the CPU, and of a CUDA or MPS device.
+
+    Args:
+        device: The device that draws.
+
+    Example:
+        >>> before = generator_states()
+        >>> first = torch.rand(2)
+        >>> set_generator_states(before)
+        >>> bool((torch.rand(2) == first).all())
+        True
+    """
+    device = torch.device(device)
+    found = {"cpu": torch.default_generator.get_state()}
+    if device.type == "cuda":
+        found["cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        found["mps"] = torch.mps.get_rng_state()
+    return found
+
+
+def set_generator_states(states: Mapping[str, Tensor], device: torch.device | str = "cpu") -> None:
+    """Set them; a kind of device that is not among the states stays as it is.
+
+    Args:
+        states: What `generator_states` returned, perhaps on another kind of device.
+        device: The device that draws.
+    """
+    device = torch.device(device)
+    torch.default_generator.set_state(states["cpu"].cpu())
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"].cpu(), device)
+    elif device.type == "mps" and "mps" in states:
+        torch.mps.set_rng_state(states["mps"].cpu())

@@ -17,7 +17,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ from bayesfuse.data.batches import Batch, Batches, drop_modalities, num_batches
 from bayesfuse.errors import TrainingError
 from bayesfuse.inference.adversarial import Shift, adversary
 from bayesfuse.inference.auxiliary import mean_term, request, total
+from bayesfuse.inference.checkpointing import Keep, restore_training, training_state
 from bayesfuse.inference.choosing import BestEpoch
 from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.compiling import choose_kernels
@@ -41,6 +43,7 @@ from bayesfuse.inference.lifting import LiftedModule
 from bayesfuse.inference.losses import Loss
 from bayesfuse.inference.optimisers import TwoOptimisers
 from bayesfuse.inference.output_noise import OutputNoise
+from bayesfuse.inference.penalty import penalty_of
 from bayesfuse.inference.seeding import seeded
 from bayesfuse.models.classifier import apply_max_norm_
 
@@ -86,6 +89,8 @@ class SVI:
         *,
         on_step: Callable[[Step], None] | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
+        keep: Keep | None = None,
+        start: Mapping[str, Any] | None = None,
     ) -> SVIResult:
         """Train; afterwards the network and the guide hold the best model found.
 
@@ -98,6 +103,9 @@ class SVI:
             validate: Scores the model as it stands; None trains for all epochs and keeps the last.
             on_step: Called after every step.
             on_epoch: Called after every epoch.
+            keep: Called before the first epoch and after every one with the epochs done and what
+                tells the state of the training (see `bayesfuse.inference.checkpointing`).
+            start: Such a state, to go on from.
 
         Returns:
             History, which epoch was kept, and why training ended.
@@ -107,8 +115,10 @@ class SVI:
         """
         run = TrainingRun(self, train)
         with seeded(self.settings.seed, train.device):
+            if start is not None:
+                restore_training(run, start)
             try:
-                stopped = run.epochs(validate, on_step, on_epoch)
+                stopped = run.epochs(validate, on_step, on_epoch, keep)
             except KeyboardInterrupt:
                 stopped = "interrupted"
                 if run.step == 0:
@@ -116,13 +126,9 @@ class SVI:
         run.restore_best()
         if self.lifted is not None and self.guide is not None:
             self.lifted.set_point_({k: v.detach() for k, v in self.guide.locations().items()})
-        return SVIResult(
-            tuple(run.history),
-            run.best.epoch,
-            stopped,
-            run.annealing_has_ended(run.best.epoch),
-            run.notes,
-        )
+        kept = run.best.epoch
+        annealed = run.annealing_has_ended(kept)
+        return SVIResult(tuple(run.history), kept, stopped, annealed, run.notes)
 
 
 class TrainingRun:
@@ -177,10 +183,13 @@ class TrainingRun:
         validate: Callable[[], Validation] | None,
         on_step: Callable[[Step], None] | None,
         on_epoch: Callable[[Epoch], None] | None,
+        keep: Keep | None = None,
     ) -> str:
         settings = self.settings
-        val = Validation(math.nan, math.nan)
-        for epoch in range(settings.epochs):
+        val = Validation(self.history[-1].val_nll if self.history else math.nan, math.nan)
+        if keep and not self.history:
+            keep(0, partial(training_state, self))
+        for epoch in range(len(self.history), settings.epochs):
             started = time.perf_counter()
             for module in (self.network, self.front):
                 if module is not None:
@@ -218,6 +227,8 @@ class TrainingRun:
                 return "early"
             if eligible and epoch + 1 > settings.warmup_epochs:
                 self.optimisers.after_epoch(self.best.score(val))
+            if keep:
+                keep(epoch + 1, partial(training_state, self))
         return "finished"
 
     def take_step(self, batch: Batch, beta: float, epoch: int) -> tuple[float, float]:
@@ -251,7 +262,7 @@ class TrainingRun:
             raise TrainingError(
                 diagnosis(self.step, epoch, value, nll_value, self.lifted, self.guide)
             )
-        penalty = self.penalty()
+        penalty = penalty_of(self.guide, self.lifted, settings, len(self.train))
         (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]  # torch's
         self.optimisers.step()
         if settings.max_norm is not None:
@@ -321,18 +332,6 @@ class TrainingRun:
         # unchecked: a scale that has collapsed to 0 is for `diagnosis` to tell
         with torch.no_grad(), pyro.validation_enabled(False):
             return float(self.objective.kl())
-
-    def penalty(self) -> Tensor | None:
-        """Return (λ₁ ‖loc‖₁ + λ₂ ‖loc‖₂²) / N in nats an item, or None if there is none."""
-        settings = self.settings
-        if self.guide is None or (settings.l1 == 0 and settings.l2 == 0):
-            return None
-        weights = {site.name for site in self.lifted.sites} if self.lifted else set()
-        total = torch.zeros((), device=self.train.device)
-        for name, loc in self.guide.locations().items():
-            if name in weights:
-                total = total + settings.l1 * loc.abs().sum() + settings.l2 * loc.square().sum()
-        return total / len(self.train)
 
     def state(self) -> list[dict[str, Tensor]]:
         """Return every tensor that training changes (shared, not copied)."""

@@ -17,7 +17,7 @@ from bayesfuse.errors import TrainingError
 from bayesfuse.inference.annealing import AnnealingSchedule
 from bayesfuse.inference.elbo import ELBOS, MultiLabelModel, Objective
 from bayesfuse.inference.history import SVIResult, SVISettings, Validation
-from bayesfuse.inference.svi import SVI, TrainingRun
+from bayesfuse.inference.svi import SVI
 
 Fused = Any
 MakeFused = Callable[..., Any]
@@ -573,35 +573,6 @@ def test_a_mistake_that_is_none_of_numbers_stays_itself(
 
 
 # ---- penalties ----
-
-
-@pytest.mark.parametrize(("l1", "l2"), [(0.3, 0.0), (0.0, 0.7), (0.3, 0.7)])
-@pytest.mark.parametrize("prior", ["laplace", "horseshoe"])
-def test_penalties_act_on_the_weights_locations_alone(
-    l1: float, l2: float, prior: str, make_fused: MakeFused, make_batches: MakeBatches
-) -> None:
-    made, train = make_fused(prior=prior, scale="learned"), make_batches()
-    run = TrainingRun(SVI(made.network, made.lifted, made.guide, settings(l1=l1, l2=l2)), train)
-    penalty = run.penalty()
-    assert penalty is not None
-    penalty.backward()
-    weights = {site.name for site in made.lifted.sites}
-    for guide in made.guide.site_guides:
-        loc = guide._parameters["loc_unconstrained"]
-        if guide.site_name in weights:
-            expected = (l1 * loc.detach().sign() + 2 * l2 * loc.detach()) / len(train)
-            torch.testing.assert_close(loc.grad, expected)
-        else:
-            assert loc.grad is None
-        assert guide._parameters["scale_unconstrained"].grad is None
-    rest = [*made.lifted.free_parameters(), *made.lifted.prior_parameters()]
-    assert all(parameter.grad is None for parameter in rest)
-
-
-def test_without_penalties_there_is_none(make_fused: MakeFused, make_batches: MakeBatches) -> None:
-    made = make_fused()
-    run = TrainingRun(SVI(made.network, made.lifted, made.guide, settings()), make_batches())
-    assert run.penalty() is None
 
 
 @pytest.mark.parametrize("name", ["l1", "l2"])
