@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from bayesfuse.config.parsing import parse_json, parse_toml
 from bayesfuse.errors import ConfigError, did_you_mean, unknown_option
 
 
@@ -85,6 +84,10 @@ class Config(BaseModel):
         except ValidationError as error:
             problems = [_sentence(cls, problem) for problem in error.errors()]
             raise ConfigError("\n".join([f"In the {source}:", *problems])) from None
+        except UnicodeEncodeError as error:  # of JSON's "\\ud800"
+            raise ConfigError(
+                f"In the {source}: {error.object!r:.60} holds half a character; write it anew."
+            ) from None
 
     @classmethod
     def read_file(cls, path: Path) -> dict[str, Any]:
@@ -101,9 +104,9 @@ class Config(BaseModel):
                 f"Cannot read the settings {path}: {reason}. Expected a TOML file, or a run's "
                 "config.json."
             ) from None
-        read = json.loads if path.suffix == ".json" else tomllib.loads
+        read = parse_json if path.suffix == ".json" else parse_toml
         try:
-            found = read(text)
+            found: Any = read(text)
         except ValueError as error:
             raise ConfigError(f"{path} is not valid: {error}.") from None
         if not isinstance(found, dict):
@@ -128,11 +131,21 @@ _EXPECTED = {
 
 
 def _sentence(cls: type[BaseModel], problem: Any) -> str:
-    name, kind = str(problem["loc"][0]), str(problem["type"])
+    kind = str(problem["type"])
+    if not problem["loc"]:  # of several settings together
+        return f"  - {str(problem['msg']).removeprefix('Value error, ')}"
+    name = str(problem["loc"][0])
     if kind == "extra_forbidden":
         return f'  - unknown setting "{name}".{did_you_mean(name, cls.model_fields)}'
     flag = f"  - --{name.replace('_', '-')}: "
     if kind == "value_error":
         return flag + str(problem["msg"]).removeprefix("Value error, ")
     expected = _EXPECTED.get(kind) or _EXPECTED.get(kind.partition("_")[0], "another kind of value")
-    return f"{flag}expected {expected.format(**problem.get('ctx', {}))}; got {problem['input']!r}."
+    expected = expected.format(**problem.get("ctx", {}))
+    return f"{flag}expected {expected}; got {_short(problem['input'])}."
+
+
+def _short(value: Any) -> str:
+    """Return a value as it is written, cut short where it is long."""
+    told = repr(value)
+    return told if len(told) <= 200 else f"{told[:200]}..."

@@ -6,8 +6,13 @@ not compressed. Such a member is a plain `.npy` file at some offset, so it can b
 
 from __future__ import annotations
 
+import lzma
+import math
 import mmap
+import os
 import struct
+import sys
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -23,6 +28,13 @@ from bayesfuse.errors import FeatureError, did_you_mean
 AnyArray = NDArray[Any]
 
 ARRAY_SUFFIXES = (".npz", ".npy", *HDF5_SUFFIXES)
+
+_DAMAGES = (
+    *(OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    # of compression that Python does not know, and of headers that are no Python
+    *(RuntimeError, tokenize.TokenError, TypeError, SyntaxError, OverflowError),
+)
+"""What is raised for a file that is not what its name says."""
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 
@@ -79,7 +91,12 @@ def open_stored(path: Path, member: str | None = None) -> AnyArray | StoredDatas
 def read_array(path: Path, member: str | None = None) -> AnyArray:
     """Return what `open_stored` opens, read whole where it is not mapped: a mask, or ids."""
     found = open_stored(path, member)
-    return found[:] if isinstance(found, StoredDataset) else found
+    array = found[:] if isinstance(found, StoredDataset) else found
+    if array.dtype.kind == "U" and array.size:
+        codes = np.ascontiguousarray(array).reshape(-1).view(array.dtype.byteorder + "u4")
+        if codes.max() > sys.maxunicode:
+            raise FeatureError(_broken(path, ValueError("its text holds what is no character")))
+    return array
 
 
 def open_array(path: Path, member: str | None = None) -> AnyArray:
@@ -98,7 +115,7 @@ def open_array(path: Path, member: str | None = None) -> AnyArray:
     Raises:
         FeatureError: If the file or the member is missing, truncated, or holds Python objects.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FeatureError(f"{path}: no such file.")
     try:
         if path.suffix.lower() == ".npz":
@@ -109,7 +126,12 @@ def open_array(path: Path, member: str | None = None) -> AnyArray:
                 f'Write "{path.name}" without ":{member}".'
             )
         return _open_npy(path)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, struct.error) as error:
+    except MemoryError as error:
+        raise FeatureError(
+            f"{path}: there is too little memory to read it ({error}). Write it again with "
+            "numpy.savez, which does not compress, so that it is read as it is needed."
+        ) from error
+    except _DAMAGES as error:
         raise FeatureError(_broken(path, error)) from error
     except ValueError as error:
         if isinstance(error, FeatureError):
@@ -145,7 +167,7 @@ def member_names(path: Path) -> tuple[str, ...]:
         FeatureError: If the file is missing, truncated, or not what its name says.
         MissingExtraError: If it is an HDF5 file and h5py is not installed.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FeatureError(f"{path}: no such file.")
     if path.suffix.lower() in HDF5_SUFFIXES:
         return dataset_names(path)
@@ -154,7 +176,7 @@ def member_names(path: Path) -> tuple[str, ...]:
     try:
         with zipfile.ZipFile(path) as archive:
             return tuple(name.removesuffix(".npy") for name in archive.namelist())
-    except (OSError, zipfile.BadZipFile) as error:
+    except (*_DAMAGES, ValueError) as error:
         raise FeatureError(_broken(path, error)) from error
 
 
@@ -178,6 +200,10 @@ def _open_member(path: Path, member: str | None) -> AnyArray:
                 f'"{path.name}:NAME".{hint}'
             )
         info = next(i for i in archive.infolist() if i.filename.removesuffix(".npy") == member)
+        if info.compress_type != zipfile.ZIP_STORED:
+            with archive.open(info) as file:
+                shape, _, dtype = _read_header(file)
+            _require_bytes(info, shape, dtype)  # before numpy makes room for what a header says
     if info.compress_type == zipfile.ZIP_STORED:
         mapped = _map_member(path, info)
         if mapped is not None:
@@ -198,12 +224,18 @@ def _map_member(path: Path, info: zipfile.ZipInfo) -> AnyArray | None:
         offset = file.tell()
     if 0 in shape:
         return None
-    num_bytes = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-    if offset + num_bytes > start + info.file_size:
-        raise EOFError(f'member "{info.filename}" is shorter than its header says')
+    _require_bytes(info, shape, dtype, offset - start)
     return np.memmap(
         path, dtype=dtype, mode="r", offset=offset, shape=shape, order="F" if fortran else "C"
     )
+
+
+def _require_bytes(
+    info: zipfile.ZipInfo, shape: tuple[int, ...], dtype: np.dtype[Any], before: int = 0
+) -> None:
+    """Raise if a member is shorter than its header says; of whole numbers, which do not wrap."""
+    if before + dtype.itemsize * math.prod(shape) > info.file_size:
+        raise EOFError(f'member "{info.filename}" is shorter than its header says')
 
 
 def _read_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from bayesfuse.config.parsing import parse_toml
 from bayesfuse.data.findings import Findings
 from bayesfuse.data.modality_names import modality_name_problems
 from bayesfuse.data.tables import TABLE_SUFFIXES
@@ -134,7 +135,7 @@ def read_catalog_file(path: Path, findings: Findings) -> CatalogSpec:
     Raises:
         CatalogError: If it cannot be read, or a key is missing or has a wrong value.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise CatalogError(
             path.parent,
             [
@@ -143,8 +144,8 @@ def read_catalog_file(path: Path, findings: Findings) -> CatalogSpec:
             ],
         )
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = parse_toml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise CatalogError(path, [f"{path}: not TOML in UTF-8 ({error})."]) from error
     return make_spec(content, path, findings)
 

@@ -153,7 +153,10 @@ class FeatureReader:
         if path in self._checked:
             return
         self._checked.add(path)
-        theirs = [i.decode() if isinstance(i, bytes) else str(i) for i in stored.ravel().tolist()]
+        theirs = [
+            i.decode(errors="replace") if isinstance(i, bytes) else str(i)
+            for i in stored.ravel().tolist()
+        ]
         ours = self.ids.tolist()
         if theirs == ours:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,9 @@ HDF5_SUFFIXES = (".h5", ".hdf5", ".he5")
 # batch; a dataset that fits is decompressed once. The slots are a prime, many for each chunk.
 CACHE_BYTES = 64 << 20
 CACHE_SLOTS = 100_003
+
+# What h5py raises for a file that is damaged, whichever way.
+_DAMAGES = (OSError, RuntimeError, LookupError, TypeError, ValueError, OverflowError, struct.error)
 
 
 class StoredDataset:
@@ -120,7 +124,7 @@ def open_dataset(path: Path, name: str | None = None) -> AnyArray | StoredDatase
             or text.
         MissingExtraError: If h5py is not installed.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FeatureError(f"{path}: no such file.")
     with _reading(path), _open(path) as file:
         dataset = _find(file, path, name)
@@ -146,7 +150,7 @@ def dataset_names(path: Path) -> tuple[str, ...]:
         FeatureError: If the file is missing or is not a whole HDF5 file.
         MissingExtraError: If h5py is not installed.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FeatureError(f"{path}: no such file.")
     with _reading(path), _open(path) as file:
         return _names(file)
@@ -265,7 +269,14 @@ def _mapped(path: Path, dataset: Any) -> AnyArray | None:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, RuntimeError) as error:
+    except (FeatureError, MissingExtraError):
+        raise
+    except MemoryError as error:
+        raise FeatureError(
+            f"{path}: there is too little memory to read it ({error}). Write it again with chunks "
+            "of some rows, which are read as they are needed."
+        ) from error
+    except _DAMAGES as error:
         reason = " ".join(str(error).split())
         if "lock" in reason or "already open" in reason or "consistency" in reason:
             why = "It is open for writing, or was not closed; close the program that writes it."

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections import Counter
 from collections.abc import Sequence
 
+from bayesfuse.config.parsing import parse_json
 from bayesfuse.data.findings import Findings
 from bayesfuse.data.table_columns import Cell
 
@@ -100,12 +100,13 @@ def _from_text(cell: str) -> Cell:
     if not (text.startswith("[") and text.endswith("]")):
         return cell
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        found: Cell = parse_json(text)
+        return found
+    except ValueError:
         pass
     try:
         spelt = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last of many brackets
         spelt = None
     # Python would join the names of NumPy's "['a' 'b']" into one; only its own spelling counts.
     if isinstance(spelt, list) and repr(spelt) == text:

@@ -11,13 +11,13 @@ Reference:
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bayesfuse.config.parsing import parse_json
 from bayesfuse.data.findings import Findings, first_few
 from bayesfuse.data.mmimdb_protocol import SPLIT_NAMES
 from bayesfuse.data.roles import SPLITS
@@ -168,10 +168,10 @@ class MovieFolder:
 
 def _read_json(file: Path) -> Any:
     try:
-        return json.loads(file.read_bytes())
+        return parse_json(file.read_bytes())
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror or error})") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ValueError(f"truncated, damaged or no JSON ({error})") from error
 
 

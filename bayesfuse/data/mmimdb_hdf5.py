@@ -20,7 +20,6 @@ Reference:
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesfuse.config.parsing import parse_json
 from bayesfuse.data.findings import Findings, first_few
 from bayesfuse.data.hdf5 import StoredDataset, dataset_names, open_dataset
 from bayesfuse.data.mmimdb_protocol import GENRES, RARE_GENRES, SPLIT_NAMES
@@ -206,8 +206,8 @@ def _splits(path: Path, records: Any, num_items: int, findings: Findings) -> tup
 
 def _genre_names(path: Path, attribute: Any, findings: Findings) -> tuple[str, ...]:
     try:
-        names = json.loads(attribute)
-    except (TypeError, ValueError):
+        names = parse_json(attribute)
+    except (TypeError, ValueError, AttributeError):
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         findings.problem(

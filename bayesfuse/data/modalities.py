@@ -119,7 +119,7 @@ class ModalityReader:
 
     def _file(self, name: str) -> Path:
         places = [folder / name for folder in self.folders]
-        return next((place for place in places if place.exists()), places[0])
+        return next((place for place in places if os.path.exists(place)), places[0])
 
     def _raw(self, name: str, column: str, spec: ModalitySpec) -> RawColumn:
         reference = None if column in self.table.names else split_reference(column, TABLE_SUFFIXES)

@@ -69,7 +69,12 @@ class ParquetColumns:
                 size = max(1, min(max_rows, _CHUNK_BYTES // _row_bytes(about, names)))
                 batches = file.iter_batches(size, row_groups=[group], columns=list(names))
                 while len(wanted):
-                    batch = next(batches)
+                    batch = next(batches, None)
+                    if batch is None or not len(batch):
+                        raise CatalogError(
+                            self.path,
+                            [f"{self.path}: truncated or damaged (row group {group} is short)."],
+                        )
                     count = int(np.searchsorted(wanted, start + len(batch)))
                     if count:
                         yield wanted[:count], _cells(batch, names, wanted[:count] - start)
@@ -118,7 +123,9 @@ def reading_parquet(path: Path) -> Iterator[None]:
     """Turn what Arrow says of a file that it cannot read into a `CatalogError`."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except CatalogError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise CatalogError(
             path, [f"{path}: truncated, damaged or no Parquet file ({reason})."]

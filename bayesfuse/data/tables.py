@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,7 +150,7 @@ def open_table(path: Path, delimiter: str | None = None) -> Table:
                 f"(text also with {', '.join(COMPRESSED)})."
             ],
         )
-    if not path.is_file():
+    if not os.path.isfile(path):  # of a name that is too long, too
         raise CatalogError(path, [f"{path}: no such file."])
     if delimiter is not None and suffix not in DELIMITERS:
         raise CatalogError(path, [f"{path}: a delimiter is for CSV; leave it out for {suffix}."])

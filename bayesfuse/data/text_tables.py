@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from bayesfuse.config.parsing import parse_json
 from bayesfuse.data.spooled_columns import Spool
 from bayesfuse.data.table_columns import Cell, Columns
 from bayesfuse.errors import CatalogError
@@ -175,11 +176,12 @@ def _objects(path: Path) -> Iterator[dict[str, Cell]]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
+                row = parse_json(line)
+            except ValueError as error:
+                reason = getattr(error, "msg", None) or error
                 raise CatalogError(
                     path,
-                    [f"{path}, line {number}: not JSON ({error.msg}); expected one object a line."],
+                    [f"{path}, line {number}: not JSON ({reason}); expected one object a line."],
                 ) from error
             if not isinstance(row, dict):
                 raise CatalogError(

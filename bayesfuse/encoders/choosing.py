@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from bayesfuse.config.parsing import parse_json
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.raw import RawColumn
 from bayesfuse.encoders.base import Kind, Setting
@@ -104,7 +105,7 @@ def load_specs(folder: Path) -> dict[str, EncoderSpec]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         return {
             modality: EncoderSpec(str(entry["encoder"]), _tuples(entry["settings"]))
             for modality, entry in content.items()

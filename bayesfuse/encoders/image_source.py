@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bayesfuse.config.parsing import parse_json
 from bayesfuse.encoders.base import Json
 from bayesfuse.encoders.hub import commit_of, fetch
 from bayesfuse.encoders.image_network import (
@@ -214,7 +215,7 @@ def _read_folder(
     """Return architecture, configuration and arguments of a folder that timm has saved."""
     file = folder / _CONFIG
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(file.read_text(encoding="utf-8"))
         architecture = str(content["architecture"])
         config = dict(content.get("pretrained_cfg", content))
         own = dict(content.get("model_args") or {})

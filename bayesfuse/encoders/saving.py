@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from bayesfuse.config.parsing import parse_json
 from bayesfuse.encoders.base import Encoder, Json
 from bayesfuse.encoders.names import encoder_class
 from bayesfuse.errors import ConfigError, FeatureError, RunFolderError
@@ -72,7 +73,7 @@ def load_encoders(folder: str | Path) -> dict[str, Encoder]:
     if missing:
         raise RunFolderError(f"{missing[0]} is missing; restore it, or fit again.")
     try:
-        config = json.loads(files[0].read_text(encoding="utf-8"))
+        config = parse_json(files[0].read_text(encoding="utf-8"))
         arrays = load_file(files[1])
         encoders = {}
         for place, (modality, settings) in enumerate(config.items()):

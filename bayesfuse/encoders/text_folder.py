@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bayesfuse.config.parsing import parse_json
 from bayesfuse.errors import ConfigError
 
 PATTERNS = (
@@ -178,7 +178,7 @@ def _pooling(config: dict[str, Any]) -> str:
 def _json(file: Path) -> Any:
     """Return what a JSON file says; nothing where there is none."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return parse_json(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

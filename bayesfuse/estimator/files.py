@@ -5,18 +5,27 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 
+from bayesfuse.config.parsing import parse_json
 from bayesfuse.errors import RunFolderError
 from bayesfuse.inference.history import Epoch, SVIResult
 
 FORMAT = "bayesfuse-run-1"
-"""What the metadata of `model.safetensors` call this kind of run folder."""
+"""What the metadata of `model.safetensors` call this kind of run folder.
+
+The number goes up when a folder can no longer be read by what read the one before; then those of
+the numbers that are still read are listed here, and others are refused with the reason.
+"""
+
+_NUMBERED = re.compile("bayesfuse-run-([0-9]{1,9})")
 
 
 def read_tensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -35,12 +44,34 @@ def read_tensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             "again from where it was fitted, or fit again."
         ) from None
     if FORMAT not in metadata:
+        raise RunFolderError(f"{file} {_other_format(metadata)}")
+    try:
+        about = parse_json(metadata[FORMAT])
+    except ValueError as error:
+        about = error
+    if not isinstance(about, dict):
         raise RunFolderError(
-            f'{file} has the format "{", ".join(metadata) or "none"}"; expected "{FORMAT}". Load '
-            "it with the version of bayesfuse that wrote it."
+            f"{file} does not tell of which model it is ({about!r:.80}): it was edited. Copy it "
+            "again from where it was fitted, or fit again."
         )
-    about: dict[str, Any] = json.loads(metadata[FORMAT])
     return tensors, about
+
+
+def _other_format(metadata: Iterable[str]) -> str:
+    """Say of a file whose metadata name no format of ours why it is not read."""
+    this = f'this is bayesfuse {version("bayesfuse")}, which reads "{FORMAT}"'
+    numbers = [int(found[1]) for name in metadata if (found := _NUMBERED.fullmatch(name))]
+    if not numbers:
+        return f"has no format of a run ({', '.join(metadata)[:80] or 'none'}); {this}."
+    if max(numbers) > int(FORMAT.rpartition("-")[2]):
+        return (
+            f"has the format bayesfuse-run-{max(numbers)}, of a later version of bayesfuse; {this}."
+            " Upgrade bayesfuse, or fit again with this one."
+        )
+    return (
+        f"has the format bayesfuse-run-{max(numbers)}, of an earlier version of bayesfuse; {this}."
+        " Load it with the version that wrote it (environment.json tells which), or fit again."
+    )
 
 
 def write_json(file: Path, value: Mapping[str, Any]) -> None:
@@ -55,7 +86,7 @@ def read_json(file: Path) -> dict[str, Any]:
         RunFolderError: If the file cannot be read, or holds something else.
     """
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunFolderError(
             f"{file} cannot be read ({error}): it is truncated or was edited. Copy it again from "

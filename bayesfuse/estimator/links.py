@@ -240,10 +240,13 @@ class Links:
         tensors, told = read_tensors(file)
         try:
             return cls._of_tensors({n: t.numpy() for n, t in tensors.items()}, told, widths)
-        except (BayesfuseError, KeyError, TypeError, ValueError, IndexError) as error:
+        except (
+            *(BayesfuseError, LookupError, TypeError, ValueError),
+            *(AttributeError, OverflowError),
+        ) as error:
             raise RunFolderError(
-                f"{file} does not hold the graph of this run ({error}). Copy it again from where "
-                "it was fitted, or fit again."
+                f"{file} does not hold the graph of this run ({error!s:.300}). Copy it again from "
+                "where it was fitted, or fit again."
             ) from None
 
     @classmethod

@@ -113,7 +113,8 @@ class BayesianModel:
         """Take over saved tensors.
 
         Raises:
-            RunFolderError: If a name is missing or unknown, or a shape is another one.
+            RunFolderError: If a name is missing or unknown, a shape or a dtype is another one, or
+                a number is not finite.
         """
         own = self.tensors()
         problems = [f"{name} is missing" for name in own if name not in tensors]
@@ -122,6 +123,19 @@ class BayesianModel:
             f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(value.shape)}"
             for name, value in own.items()
             if name in tensors and tensors[name].shape != value.shape
+        ]
+        problems += [
+            f"{name} holds {str(tensors[name].dtype).removeprefix('torch.')}, expected "
+            f"{str(value.dtype).removeprefix('torch.')}"
+            for name, value in own.items()
+            if name in tensors and tensors[name].dtype != value.dtype
+        ]
+        problems = problems or [
+            f"{name} holds numbers that are not finite"
+            for name, value in tensors.items()
+            if value.is_floating_point()
+            and not name.endswith(".fixed_logit")  # of labels that are learned, NaN
+            and not value.isfinite().all()
         ]
         if problems:
             raise RunFolderError(

@@ -89,6 +89,6 @@ def read_rule(label_names: tuple[str, ...], folder: Path) -> DecisionRule | None
         rule = DecisionRule.from_dict(told)
         if rule.thresholds is not None and len(rule.thresholds) != len(label_names):
             raise ValueError(f"{len(rule.thresholds)} thresholds")
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise RunFolderError(f"{path} is not complete ({error!r}). {advice}") from None
     return rule

@@ -30,11 +30,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from bayesfuse.config import FitConfig, ModelConfig
-from bayesfuse.errors import ConfigError, FeatureError, RunFolderError, write_error
+from bayesfuse.errors import BayesfuseError, ConfigError, FeatureError, RunFolderError, write_error
 from bayesfuse.estimator.devices import choose_device
 from bayesfuse.estimator.files import (
     FORMAT,
@@ -63,6 +64,12 @@ FILES = (
 )
 PREDICTION = ("decision", "device", "draws", "precision", "seed")
 """Settings that may change between fit and predict; the others describe the fitted model."""
+
+_DAMAGES = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError, OSError),
+    *(RuntimeError, TypeError, ValueError),
+)
+"""What files that were tampered with, each valid by itself, may make the code below raise."""
 
 PACKAGES = ("bayesfuse", "torch", "pyro-ppl", "numpy", "scikit-learn", "pandas", "pyarrow")
 
@@ -169,6 +176,18 @@ def load_run(kind: type[FusionClassifier], path: Path, device: str = "auto") -> 
     Raises:
         RunFolderError: If a file is missing, truncated or does not fit the others.
     """
+    try:
+        return _read_run(kind, path, device)
+    except (BayesfuseError, torch.OutOfMemoryError):
+        raise
+    except _DAMAGES as error:
+        raise RunFolderError(
+            f"The run folder {path} is not complete ({error!r:.300}). Copy it again from where it "
+            "was fitted, or fit again."
+        ) from error
+
+
+def _read_run(kind: type[FusionClassifier], path: Path, device: str) -> FusionClassifier:
     if not path.is_dir():
         raise RunFolderError(
             f"There is no run folder {path}; `bayesfuse fit --out {path}` makes one."
@@ -192,35 +211,29 @@ def load_run(kind: type[FusionClassifier], path: Path, device: str = "auto") -> 
     metrics = read_json(path / "metrics.json")
     tensors, about = read_tensors(path / "model.safetensors")
     classifier = kind(**model_config.model_dump())
-    try:
-        classifier.label_names_ = tuple(labels["labels"])
-        classifier.thresholds_ = np.array(labels["thresholds"], np.float64)
-        classifier.label_counts_ = np.array(labels["train_positives"], np.int64)
-        classes = labels["classes"]
-        classifier.binary_classes_ = None if classes is None else np.array(classes)
-        classifier.classes_ = np.array(labels["labels"] if classes is None else classes)
-        widths: dict[str, int] = about["widths"]
-        num_items = int(about["num_items"])
-        columns = about["columns"]
-        if columns is not None:
-            classifier.columns_ = columns
-            classifier.modalities = columns
-            classifier.n_features_in_ = sum(map(len, columns.values()))
-        feature_names = about["feature_names"]
-        if feature_names is not None:
-            classifier.feature_names_in_ = np.array(feature_names, object)
-        told = {
-            len(classifier.label_names_),
-            *map(len, (labels["thresholds"], labels["train_positives"])),
-        }
-        if len(told) > 1 or num_items != labels["num_items"]:
-            raise ValueError("labels.json and model.safetensors are not of the same fit")
-        results = read_results(path, metrics)
-    except (KeyError, TypeError, ValueError, OSError) as error:
-        raise RunFolderError(
-            f"The run folder {path} is not complete ({error!r}). Copy it again from where it was "
-            "fitted, or fit again."
-        ) from None
+    classifier.label_names_ = tuple(labels["labels"])
+    classifier.thresholds_ = np.array(labels["thresholds"], np.float64)
+    classifier.label_counts_ = np.array(labels["train_positives"], np.int64)
+    classes = labels["classes"]
+    classifier.binary_classes_ = None if classes is None else np.array(classes)
+    classifier.classes_ = np.array(labels["labels"] if classes is None else classes)
+    widths: dict[str, int] = about["widths"]
+    num_items = int(about["num_items"])
+    columns = about["columns"]
+    if columns is not None:
+        classifier.columns_ = columns
+        classifier.modalities = columns
+        classifier.n_features_in_ = sum(map(len, columns.values()))
+    feature_names = about["feature_names"]
+    if feature_names is not None:
+        classifier.feature_names_in_ = np.array(feature_names, object)
+    told = {
+        len(classifier.label_names_),
+        *map(len, (labels["thresholds"], labels["train_positives"])),
+    }
+    if len(told) > 1 or num_items != labels["num_items"]:
+        raise ValueError("labels.json and model.safetensors are not of the same fit")
+    results = read_results(path, metrics)
     choose_device(device)
     classifier.config_ = model_config
     classifier.model_ = build_model(

@@ -162,7 +162,10 @@ class Student:
             network = build_student(widths, len(labels), fusion, made)
             network.load_state_dict(tensors)
             cuts = np.array(thresholds, np.float64)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (
+            *(LookupError, TypeError, ValueError, RuntimeError),
+            *(AttributeError, ArithmeticError),
+        ) as error:
             reason = " ".join(str(error).split())
             raise RunFolderError(
                 f"{folder / FILES[0]} does not describe what {FILES[1]} holds ({reason}). Was one "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bayesfuse.config.parsing import parse_json
 from bayesfuse.errors import ConfigError
 from bayesfuse.evaluation.resampling import Interval
 from bayesfuse.report.sketch import Sketch, Span, draw_spans
@@ -148,7 +148,7 @@ def _read(path: Path, split: str) -> dict[str, Any]:
     """
     advice = ADVICE.format(split=split)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"Cannot read --compare {path}: {reason}. {advice}") from None

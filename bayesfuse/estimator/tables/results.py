@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from bayesfuse.config import FitConfig, ModelConfig
+from bayesfuse.config.parsing import parse_json
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.errors import UserError, write_error
 from bayesfuse.estimator.tables.fitting import RowResult
@@ -126,7 +127,7 @@ class ResultFolder:
         """Return what a file holds; None if it is not there, or not whole."""
         try:
             with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as found:
-                about = json.loads(str(found["about"]))
+                about = parse_json(str(found["about"]))
                 if about["format"] != FORMAT:
                     raise ValueError(f"format {about['format']}")
                 scores = {
@@ -146,7 +147,7 @@ class ResultFolder:
                 )
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile) as error:
             self.on_warning(f"{file} is not whole ({error}); the row is fitted again.")
             return None
 
