@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from bayesfuse import FusionClassifier
 from bayesfuse.config import FitConfig
@@ -405,10 +405,63 @@ def test_weights_of_another_network(run, tmp_path):
     assert "Was one of the files edited or exchanged?" in message
 
 
-def test_weights_of_another_format(run):
+@pytest.mark.parametrize(
+    ("format", "told"),
+    [
+        (b"bayesfuse-run-9", "format bayesfuse-run-9, of a later version of bayesfuse"),
+        (b"bayesfuse-run-0", "format bayesfuse-run-0, of an earlier version of bayesfuse"),
+        (b"somebody-else-1", "no format of a run (somebody-else-1)"),
+    ],
+)
+def test_weights_of_another_format(run, format, told):
     content = (run / "model.safetensors").read_bytes()
-    (run / "model.safetensors").write_bytes(content.replace(b"bayesfuse-run-1", b"bayesfuse-run-9"))
-    assert 'format "bayesfuse-run-9"; expected "bayesfuse-run-1"' in loading(run)
+    (run / "model.safetensors").write_bytes(content.replace(b"bayesfuse-run-1", format))
+    message = loading(run)
+    assert told in message
+    assert 'which reads "bayesfuse-run-1"' in message
+
+
+def rewrite(run, about=None, **tensors):
+    """Change what the weights' file tells of the model, and some of its tensors."""
+    file = run / "model.safetensors"
+    with safe_open(file, "pt") as opened:
+        told = json.loads(opened.metadata()["bayesfuse-run-1"])
+    told = told | about if isinstance(about, dict) else told if about is None else about
+    save_file(load_file(file) | tensors, file, {"bayesfuse-run-1": json.dumps(told)})
+
+
+def test_weights_of_another_dtype_or_no_numbers(run):
+    values = load_file(run / "model.safetensors")
+    name = next(key for key in values if key.startswith("guide."))
+    rewrite(run, **{name: values[name].half()})
+    assert f"{name} holds float16, expected float32" in loading(run)
+    rewrite(run, **{name: values[name] * torch.nan})
+    assert f"{name} holds numbers that are not finite" in loading(run)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        [1],
+        {"widths": 3},
+        {"widths": {"text": "4"}},
+        {"widths": None},
+        {"columns": 7},
+        {"sequences": 5},
+        {"transformer": []},
+        {"num_items": 1e999},
+    ],
+    ids=str,
+)
+def test_weights_that_tell_of_no_model(run, about):
+    rewrite(run, about)
+    assert str(run) in loading(run)
+
+
+@pytest.mark.parametrize("name", ["config.json", "labels.json", "metrics.json"])
+def test_json_that_is_nested_a_hundred_thousand_deep(run, name):
+    (run / name).write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
+    assert f"{name} cannot be read (nested more than 100 levels deep)" in loading(run)
 
 
 # ---- where it cannot be written
