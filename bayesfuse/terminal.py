@@ -17,6 +17,7 @@ import typer
 
 from bayesfuse.config import DEEP_RULES, ELBOS, Config, FinetuneConfig, FitConfig, GraphConfig
 from bayesfuse.errors import BayesfuseError, UserError
+from bayesfuse.inference.distributed import is_first, num_started
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
 
 
 def warn(message: str) -> None:
-    """Print a warning on stderr."""
-    typer.echo(f"Warning: {message}", err=True)
+    """Print a warning on stderr, once for all processes."""
+    if is_first():
+        typer.echo(f"Warning: {message}", err=True)
 
 
 def tell(message: str) -> None:
     """Print on stderr what the user should see at once and need not act upon."""
-    typer.echo(message, err=True)
+    if is_first():
+        typer.echo(message, err=True)
 
 
 def refuse_to_overwrite(path: Path, advice: str = "Choose another --out.") -> None:
@@ -124,16 +127,21 @@ def errors_to_exit_codes() -> Iterator[None]:
     try:
         yield
     except BayesfuseError as error:
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(f"Error{_whose()}: {error}", err=True)
         raise typer.Exit(error.exit_code) from None
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise  # whoever reads the pipe has had enough; typer ends quietly
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(f"Error{_whose()}: {error}", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         typer.echo("Interrupted; nothing was written.", err=True)
         raise typer.Exit(130) from None
+
+
+def _whose() -> str:
+    """Return which process tells of an error, if there are several."""
+    return f" in process {os.environ['RANK']}" if num_started() > 1 else ""
 
 
 _ONLY_WITH: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
@@ -307,7 +315,7 @@ def counting_progress(description: str, what: str) -> Iterator[Callable[[int, in
 @contextmanager
 def _bar(description: str) -> Iterator[RichProgress | None]:
     """Show a bar with one task and its field `scores`, and the time left."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or not is_first():
         yield None
         return
     from rich.console import Console

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from bayesfuse.config import CatalogConfig, FitConfig, ModelConfig, RunningConfig
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
-from bayesfuse.encoders.catalogues import Running, apply_encoders, run_encoders
+from bayesfuse.encoders.catalogues import Running
 from bayesfuse.encoders.running import Progress
 from bayesfuse.encoders.saving import load_encoders, save_encoders
-from bayesfuse.encoders.store import default_folder
 from bayesfuse.errors import ConfigError, RunFolderError, StorageError, UserError
 from bayesfuse.estimator.catalogs import DEMO, options_as_fitted, read_catalog
 from bayesfuse.estimator.classifier import FusionClassifier
 from bayesfuse.estimator.devices import choose_device
-from bayesfuse.estimator.encoding import encoder_settings, named_encoders, resources
+from bayesfuse.estimator.encoding import encoded_folder, encoder_settings, named_encoders, resources
+from bayesfuse.estimator.encoding_shares import apply_by_share, encode_by_share
 from bayesfuse.estimator.finetuning import Finetuning, finetuning_settings
 from bayesfuse.estimator.joint_finetuning import TEXT, JointFinetuning, is_joint, without_text
 from bayesfuse.estimator.links import check_finetuned_nodes
@@ -34,8 +34,10 @@ from bayesfuse.estimator.run_folder import (
     read_environment,
     save_run,
 )
+from bayesfuse.estimator.shares import by_share
 from bayesfuse.estimator.training_warnings import training_warnings
 from bayesfuse.evaluation.evaluate import Evaluation, evaluate
+from bayesfuse.inference.distributed import is_first
 from bayesfuse.inference.history import Epoch, Step
 
 
@@ -124,7 +126,7 @@ def fit_run(
     if joint:  # the text is not encoded: the network reads it
         catalog = dataclasses.replace(catalog, raw=without_text(raw))
         named, given = without_text(named), without_text(given)
-    encoding = run_encoders(catalog, named, settings=given, running=running)
+    encoding = encode_by_share(catalog, named, settings=given, running=running)
     catalog, encoders = encoding.catalog, encoding.encoders
     finetuning: Finetuning | JointFinetuning | None = None
     if joint:
@@ -148,6 +150,8 @@ def fit_run(
         features = finetuning.val_features(features)
     evaluation = _evaluate(classifier, catalog, val, features)
     seconds = time.perf_counter() - started
+    if not is_first():
+        return Fit(out, classifier, evaluation, tuple(warnings), seconds)
 
     def write(path: Path) -> Path:
         return save_run(
@@ -236,7 +240,7 @@ def open_run(
             strict=running.strict,
             on_progress=on_encoding,
         )
-        catalog = apply_encoders(catalog, encoders, running=how)
+        catalog = apply_by_share(catalog, encoders, running=how)
     catalog = dataclasses.replace(catalog, warnings=(*catalog.warnings, *notes))
     catalog = classifier.link(catalog, update_old=update_old)
     lacking = tuple(
@@ -317,8 +321,12 @@ def _evaluate(
     if not labelled.any():
         return None
     labels = known_labels(classifier, catalog)[rows[labelled]]
-    chunks = classifier.iter_proba(features.take(labelled), draws, seed)
-    mean = np.concatenate([chunk.mean(axis=0, dtype=np.float64) for chunk in chunks])
+
+    def predict(some: FeatureTable) -> NDArray[np.float64]:
+        chunks = classifier.iter_proba(some, draws, seed)
+        return np.concatenate([chunk.mean(axis=0, dtype=np.float64) for chunk in chunks])
+
+    mean = by_share(predict, features.take(labelled))
     return evaluate(mean, labels, classifier.label_names_, classifier.thresholds_)
 
 
@@ -336,13 +344,6 @@ def _rows(catalog: Catalog, split: str | None, labelled: bool) -> NDArray[np.int
             "Choose another --split."
         )
     return rows
-
-
-def encoded_folder(source: str, asked: str | None) -> Path | None:
-    """Return where a catalogue's encoded features are kept; nowhere for the embedded demo's."""
-    if asked is not None:
-        return Path(asked)
-    return None if source == DEMO else default_folder(source)
 
 
 __all__ = ["DEMO", "Fit", "Run", "evaluate_run", "fit_run", "open_run", "read_catalog"]
