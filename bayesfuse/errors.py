@@ -51,6 +51,10 @@ class RunFolderError(UserError):
     """A run folder is missing, incomplete, truncated or already there."""
 
 
+class LockedError(UserError):
+    """Somebody else is writing there; the message says who, and since when."""
+
+
 class MissingExtraError(UserError):
     """A feature needs a package that is not installed; the message names the extra."""
 

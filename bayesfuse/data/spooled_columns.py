@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from bayesfuse.data.parquet_columns import ParquetColumns
 from bayesfuse.data.table_columns import Cell, Chunks, Columns, InMemory, RowNumbers
+from bayesfuse.data.whole_files import remove_left_behind, unfinished_name
 from bayesfuse.errors import CatalogError
 
 Decode = Callable[[str], Cell]
@@ -85,6 +86,9 @@ class Spool:
         self._num_bytes = 0
 
 
+_NAME = "bayesfuse-columns.parquet"
+
+
 class _TemporaryFile:
     """A Parquet file of text that lives no longer than this object."""
 
@@ -93,9 +97,10 @@ class _TemporaryFile:
         self.schema = pa.schema([(str(i), pa.large_string()) for i in range(num_columns)])
         self.table = table
         with self._writing():
-            handle, name = tempfile.mkstemp(prefix="bayesfuse-", suffix=".parquet")
-            os.close(handle)
-        self.path = Path(name)
+            folder = Path(tempfile.gettempdir())
+            remove_left_behind(folder, _NAME)
+            self.path = unfinished_name(folder / _NAME)
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         weakref.finalize(self, _remove, self.path, os.getpid())
         self._writer = pq.ParquetWriter(self.path, self.schema, write_statistics=False)
 

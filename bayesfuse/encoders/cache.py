@@ -11,16 +11,14 @@ short text takes little room. Steps are float16.
 
 from __future__ import annotations
 
-import os
-import socket
 import uuid
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesfuse.data.sequences import Ragged
+from bayesfuse.data.whole_files import remove_left_behind, whole_file
 from bayesfuse.errors import StorageError, write_error
 
 KEY_BYTES = 16
@@ -68,7 +66,7 @@ class FeatureCache:
         self._places = np.zeros(0, dtype=np.int64)
         self._counts = np.zeros(0, dtype=np.int64)
         if self.folder.is_dir():
-            self._remove_left_behind()
+            remove_left_behind(self.folder)
             for path in sorted(self.folder.glob("part-*.npy")):
                 self._open(path)
 
@@ -143,20 +141,12 @@ class FeatureCache:
         self._open(self._write(records))
 
     def _write(self, records: NDArray[np.void]) -> Path:
-        name = uuid.uuid4().hex
-        unfinished = self.folder / f".{socket.gethostname()}.{os.getpid()}.{name}.tmp"
-        path = self.folder / f"part-{name}.npy"
+        path = self.folder / f"part-{uuid.uuid4().hex}.npy"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as file:
+            with whole_file(path) as unfinished, unfinished.open("wb") as file:
                 np.save(file, records, allow_pickle=False)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.rename(path)
-            sync_folder(self.folder)
         except OSError as error:
-            with suppress(OSError):
-                unfinished.unlink()
             raise write_error(
                 path, error, "Make room, or choose another folder with --encoded."
             ) from error
@@ -189,40 +179,9 @@ class FeatureCache:
             return None
         return part if part.dtype == self._dtype and part.ndim == 1 and len(part) else None
 
-    def _remove_left_behind(self) -> None:
-        """Remove what a process of this machine that was killed has not finished."""
-        for path in self.folder.glob(".*.tmp"):
-            host, _, process = path.name[1:].removesuffix(".tmp").rpartition(".")[0].rpartition(".")
-            if host == socket.gethostname() and process.isdigit() and not _is_alive(int(process)):
-                path.unlink(missing_ok=True)
-
 
 def _remarks(records: NDArray[np.void]) -> list[str]:
     return [remark.decode() for remark in records["remark"].tolist()]
 
 
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def sync_folder(folder: Path) -> None:
-    """Ask the disk to keep the names in a folder, where the system can."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
-
-
-__all__ = ["FeatureCache", "StorageError", "sync_folder"]
+__all__ = ["FeatureCache", "StorageError"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from bayesfuse.data.arrays import open_array
 from bayesfuse.data.catalog import Catalog
+from bayesfuse.data.locking import locked
 from bayesfuse.data.sequences import Sequences
+from bayesfuse.data.whole_files import scratch_folder
 from bayesfuse.encoders.base import Encoder, Resources, Setting
 from bayesfuse.encoders.cache import FeatureCache
 from bayesfuse.encoders.choosing import choose_encoders, kind_of, load_specs, save_specs
@@ -28,6 +30,9 @@ from bayesfuse.errors import ConfigError, FeatureError
 
 SPILL_BYTES = 1 << 29
 """Features of a modality that are larger go to a file, and are read through a memory map."""
+
+_PATIENCE = 600.0
+"""Seconds to wait while another process writes the features of a catalogue."""
 
 
 @dataclass(frozen=True)
@@ -129,18 +134,15 @@ def run_encoders(
     if keep is None or shard is not None:
         return _encode(catalog, fitted, running, running.folder if costly else None, None, shard)
     make_folder(keep)
-    done = _encode(catalog, fitted, running, keep, keep, None)
-    save_specs(keep, specs)
-    save_encoders(keep, fitted)
+    with ExitStack() as published:
+        done = _encode(catalog, fitted, running, keep, keep, None, published)
+        save_specs(keep, specs)
+        save_encoders(keep, fitted)
     return done
 
 
 def apply_encoders(
-    catalog: Catalog,
-    fitted: Mapping[str, Encoder],
-    *,
-    running: Running | None = None,
-    shard: tuple[int, int] | None = None,
+    catalog: Catalog, fitted: Mapping[str, Encoder], *, running: Running | None = None
 ) -> Catalog:
     """Encode all items with encoders that were fitted before, perhaps on another catalogue.
 
@@ -151,8 +153,6 @@ def apply_encoders(
         fitted: Modality to fitted encoder.
         running: How to run; its folder serves as a cache, and no features of a catalogue are
             written there.
-        shard: (k, n): encode the k-th of n shares of the items with the encoders that are costly,
-            into the cache only; the catalogue comes back as it is.
 
     Returns:
         The catalogue with the features; those it had of the same modalities are replaced. Cells
@@ -177,9 +177,8 @@ def apply_encoders(
                 f"encoder {encoder.name} reads {encoder.kind}."
             )
         encoder.resources = running.resources
-        if shard is None or encoder.costly:
-            usable[modality] = encoder
-    return _encode(catalog, usable, running, running.folder, None, shard).catalog
+        usable[modality] = encoder
+    return _encode(catalog, usable, running, running.folder, None, None).catalog
 
 
 def _check_same(catalog: Catalog, modality: str, encoder: Encoder) -> None:
@@ -223,12 +222,13 @@ def _encode(
     cache_folder: Path | None,
     out: Path | None,
     shard: tuple[int, int] | None,
+    published: ExitStack | None = None,
 ) -> Encoding:
     features = catalog.features.select(n for n in catalog.features.names if n not in fitted)
     runs: dict[str, Encoded] = {}
     warnings = list(catalog.warnings)
     arrays: dict[str, NDArray[Any] | Sequences] = {}
-    with tempfile.TemporaryDirectory(prefix=".encoding-", dir=out) as scratch:
+    with scratch_folder("bayesfuse-encoding", out) as scratch:
         files: dict[str, EncodedModality] = {}
         for place, (modality, encoder) in enumerate(fitted.items()):
             cells = catalog.raw[modality]
@@ -245,7 +245,7 @@ def _encode(
                         f"{modality}: {len(cache.damaged)} files of the cache are damaged and are "
                         f"not used (first: {cache.damaged[0]}); you may remove them."
                     )
-            path = Path(scratch) / f"{place}.npy"
+            path = scratch / f"{place}.npy"
             steps: StepsFile | None = None
             if encoder.steps is not None and shard is None:
                 running.resources.tell(disk_of_steps(modality, encoder, len(cells)))
@@ -285,6 +285,8 @@ def _encode(
         report = None
         all_cases = {modality: run.cases for modality, run in runs.items()}
         if out is not None:
+            if published is not None:  # what is read below, and written after, is of one catalogue
+                published.enter_context(locked(out, name="features", wait=_PATIENCE))
             write_features(out, catalog.id_name, catalog.ids, files)
             arrays |= {n: f.stored(open_array(out / FEATURES, n)) for n, f in files.items()}
             report = write_report(out, catalog.ids.tolist(), all_cases)

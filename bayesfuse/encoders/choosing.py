@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from bayesfuse.config.parsing import parse_json
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.raw import RawColumn
+from bayesfuse.data.whole_files import whole_file
 from bayesfuse.encoders.base import Kind, Setting
 from bayesfuse.encoders.names import EncoderSpec, default_spec, parse_spec
 from bayesfuse.errors import ConfigError, RunFolderError, unknown_option, write_error
@@ -85,13 +84,10 @@ def save_specs(folder: Path, specs: Mapping[str, EncoderSpec]) -> None:
         modality: {"encoder": spec.name, "settings": dict(spec.settings)}
         for modality, spec in specs.items()
     }
-    unfinished = path.with_name(f".{FILE_NAME}.{os.getpid()}.tmp")
     try:
-        unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(path)
+        with whole_file(path) as unfinished:
+            unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
         raise write_error(path, error, "Make room, or choose another folder.") from error
 
 

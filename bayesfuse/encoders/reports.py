@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesfuse.data.whole_files import whole_file
 from bayesfuse.errors import CatalogError, FeatureError, write_error
 
 FILE_NAME = "encode_report.csv"
@@ -59,19 +58,18 @@ def write_report(folder: Path, ids: Sequence[str], cases: Mapping[str, Sequence[
         StorageError: If it cannot be written; an earlier report stays.
     """
     path = folder / FILE_NAME
-    unfinished = path.with_name(f".{FILE_NAME}.{os.getpid()}.tmp")
     try:
-        with unfinished.open("w", newline="", encoding="utf-8") as file:
+        with (
+            whole_file(path) as unfinished,
+            unfinished.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(["id", "modality", "outcome", "reason"])
             for modality, found in cases.items():
                 writer.writerows(
                     [ids[case.row], modality, case.outcome, case.reason] for case in found
                 )
-        unfinished.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
         raise write_error(path, error, "Make room, or choose another folder.") from error
     return path
 

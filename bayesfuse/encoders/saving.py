@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from bayesfuse.config.parsing import parse_json
+from bayesfuse.data.whole_files import whole_file
 from bayesfuse.encoders.base import Encoder, Json
 from bayesfuse.encoders.names import encoder_class
 from bayesfuse.errors import ConfigError, FeatureError, RunFolderError
@@ -50,8 +51,10 @@ def save_encoders(folder: str | Path, encoders: Mapping[str, Encoder]) -> None:
         # numbered, because a modality's name may hold any character
         arrays.update({f"{place}.{key}": np.asarray(own[key], order="C") for key in own})
     text = json.dumps(config, indent=1, ensure_ascii=False)
-    (Path(folder) / _CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
-    save_file(arrays, Path(folder) / _ARRAYS_FILE)
+    with whole_file(Path(folder) / _ARRAYS_FILE) as file:
+        save_file(arrays, file)
+    with whole_file(Path(folder) / _CONFIG_FILE) as file:
+        file.write_text(text + "\n", encoding="utf-8")
 
 
 def load_encoders(folder: str | Path) -> dict[str, Encoder]:

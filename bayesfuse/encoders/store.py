@@ -13,20 +13,18 @@ Everything is written under another name, synced and renamed.
 
 from __future__ import annotations
 
-import os
+import tempfile
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesfuse.data.arrays import member_names, open_array, read_array
 from bayesfuse.data.sequences import Ragged, Sequences
-from bayesfuse.encoders.cache import sync_folder
+from bayesfuse.data.whole_files import remove_left_behind, whole_file
 from bayesfuse.errors import UserError, write_error
 
 FEATURES = "features.npz"
@@ -57,9 +55,9 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{os.getpid()}.tmp"
-        probe.touch()
-        probe.unlink()
+        remove_left_behind(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         advice = "Choose another folder with --out (fit, predict: --encoded)."
         raise write_error(folder, error, advice) from error
@@ -105,9 +103,11 @@ def write_features(
         StorageError: If the disk is full; an earlier file stays.
     """
     path = folder / FEATURES
-    unfinished = folder / f".{FEATURES}.{os.getpid()}.tmp"
     try:
-        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        with (
+            whole_file(path) as unfinished,
+            zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
+        ):
             _add_array(archive, id_name, ids)
             for name, modality in modalities.items():
                 with (
@@ -121,33 +121,9 @@ def write_features(
                     _add_array(archive, f"{name}_lengths", modality.lengths)
                 _add_array(archive, f"{name}_observed", modality.observed)
                 _add_array(archive, f"{name}_encoder", np.array(modality.fingerprint))
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-        sync_folder(folder)
     except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
         raise write_error(path, error, "Make room, or choose another folder.") from error
     return path
-
-
-def read_features(
-    folder: Path, modality: str
-) -> tuple[NDArray[Any] | Sequences, NDArray[np.bool_]]:
-    """Return a modality's features and mask in `features.npz`, through a memory map.
-
-    Args:
-        folder: Where `write_features` wrote them.
-        modality: Which.
-    """
-    path = folder / FEATURES
-    observed = read_array(path, f"{modality}_observed")
-    stored = EncodedModality(path, observed, str(read_array(path, f"{modality}_encoder")))
-    if f"{modality}_starts" in member_names(path):
-        starts, lengths = (read_array(path, f"{modality}_{n}") for n in ("starts", "lengths"))
-        stored = replace(stored, starts=starts, lengths=lengths)
-    return stored.stored(open_array(path, modality)), observed
 
 
 def _add_array(archive: zipfile.ZipFile, name: str, array: NDArray[np.generic]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bayesfuse.config import CatalogConfig, FitConfig, TableConfig
 from bayesfuse.data.catalog import Catalog
@@ -15,7 +17,9 @@ from bayesfuse.data.catalog_file import FILE_NAME, split_reference
 from bayesfuse.data.demo import write_demo
 from bayesfuse.data.tables import TABLE_SUFFIXES, open_table, table_suffix
 from bayesfuse.data.text_tables import DELIMITERS
-from bayesfuse.errors import CatalogError, ConfigError, unknown_option
+from bayesfuse.data.whole_files import scratch_folder
+from bayesfuse.encoders.store import default_folder
+from bayesfuse.errors import CatalogError, ConfigError, UserError, unknown_option
 
 DEMO = "demo"
 """What the source of the embedded demo catalogue is called."""
@@ -142,8 +146,8 @@ def _demo(config: CatalogConfig, with_modalities: bool) -> Catalog:
             f"{flags}: for a catalogue of your own that is one file, but no CATALOG was named, so "
             "this is the embedded demo catalogue. Name a CATALOG, or leave these out."
         )
-    with tempfile.TemporaryDirectory(prefix="bayesfuse-demo-") as folder:
-        made = write_demo(Path(folder) / DEMO)
+    with scratch_folder("bayesfuse-demo") as folder:
+        made = write_demo(folder / DEMO)
         catalog = Catalog.read(made, with_modalities=with_modalities)
         for cells in catalog.raw.values():
             len(cells.cells)  # read before the folder goes
@@ -179,3 +183,31 @@ def _feature_files(features: tuple[str, ...] | None) -> Mapping[str, str] | None
             )
         found[name] = file
     return found
+
+
+def rows_of_split(catalog: Catalog, split: str | None, *, labelled: bool) -> NDArray[np.int64]:
+    """Return the rows of a split (all of them for None or `all`); only labelled ones, if wanted.
+
+    Raises:
+        UserError: If there are none.
+    """
+    rows = np.arange(len(catalog)) if split in {None, "all"} else catalog.rows(str(split))
+    if labelled:
+        rows = rows[catalog.labelled[rows]]
+    if not len(rows):
+        of = catalog.labelled_rows if labelled else catalog.rows
+        counts = {name: len(of(name)) for name in ("train", "val", "test")}
+        what = "labelled items" if labelled else "items"
+        raise UserError(
+            f'{catalog.source} has no {what} in the split "{split}"; it has '
+            f"{', '.join(f'{count} in {name}' for name, count in counts.items())}. "
+            "Choose another --split."
+        )
+    return rows
+
+
+def encoded_folder(source: str, asked: str | None) -> Path | None:
+    """Return where a catalogue's encoded features are kept; nowhere for the embedded demo's."""
+    if asked is not None:
+        return Path(asked)
+    return None if source == DEMO else default_folder(source)

@@ -18,6 +18,7 @@ from bayesfuse.data.features import FeatureTable
 from bayesfuse.data.stepwise import by_step
 from bayesfuse.errors import ConfigError, FeatureError
 from bayesfuse.estimator import inputs
+from bayesfuse.estimator.checkpoints import Checkpoints
 from bayesfuse.estimator.devices import choose_device, choose_precision
 from bayesfuse.estimator.drawing import Draws, chunks_of, numbers_of
 from bayesfuse.estimator.finetuning import Finetuning
@@ -86,6 +87,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
         on_step: Callable[[Step], None] | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
         finetuning: Finetuning | JointFinetuning | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> Self:
         """Fit the posterior and the classifier.
 
@@ -99,6 +101,8 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             on_step: Called after every training step.
             on_epoch: Called after every epoch.
             finetuning: Networks to be trained too, with the raw inputs of X, a `Catalog`.
+            checkpoints: What is kept of the fit, and gone on from
+                (`bayesfuse.estimator.checkpoints`); None to keep nothing.
 
         Raises:
             ConfigError: If a setting is not valid; all that are not are named at once.
@@ -119,6 +123,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             finetuning=finetuning,
             on_step=on_step,
             on_epoch=on_epoch,
+            checkpoints=checkpoints,
         )
         self.model_, validator = trained.model, trained.validator
         self.results_: tuple[SVIResult, ...] = trained.results

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bayesfuse.config import EncodeConfig, EncoderConfig, RunningConfig
 from bayesfuse.data.catalog import Catalog
+from bayesfuse.data.locking import locked
 from bayesfuse.encoders.base import Encoder, Resources, Setting
 from bayesfuse.encoders.catalogues import Encoding, Running, run_encoders
 from bayesfuse.encoders.reports import count_cases
@@ -18,8 +20,6 @@ from bayesfuse.encoders.store import FEATURES, default_folder
 from bayesfuse.errors import ConfigError
 from bayesfuse.estimator.catalogs import DEMO, read_catalog
 from bayesfuse.estimator.devices import choose_device
-from bayesfuse.estimator.encoding_shares import encode_by_share
-from bayesfuse.inference.distributed import processes
 
 _FLAGS: dict[str, dict[str, str]] = {
     "text": {
@@ -147,11 +147,16 @@ def encode_run(
         resources(config, config.device, tell), folder, True, config.strict, on_progress
     )
     catalog = read_catalog(source, config, require_labels=False)
-    named, settings = named_encoders(config), encoder_settings(config, catalog)
-    if shard is None:
-        done = encode_by_share(catalog, named, settings=settings, running=running)
-    else:
-        done = run_encoders(catalog, named, settings=settings, running=running, shard=shard)
+    # shares are for several at once, and write whole parts of the cache alone
+    alone = nullcontext() if shard else locked(folder, "Choose another --out.", name="encode")
+    with alone:
+        done = run_encoders(
+            catalog,
+            named_encoders(config),
+            settings=encoder_settings(config, catalog),
+            running=running,
+            shard=shard,
+        )
     for warning in done.catalog.warnings:
         if on_warning is not None:
             on_warning(warning)
@@ -168,13 +173,6 @@ def resources(
         workers=config.workers,
         tell=tell or (lambda _: None),
     )
-
-
-def encoded_folder(source: str, asked: str | None) -> Path | None:
-    """Return where a catalogue's encoded features are kept; nowhere for the embedded demo's."""
-    if asked is not None:
-        return Path(asked)
-    return None if source == DEMO else default_folder(source)
 
 
 def named_encoders(config: EncoderConfig) -> dict[str, str]:
@@ -207,12 +205,6 @@ def _size(encoder: Encoder) -> str:
 
 
 def _shard(config: EncodeConfig) -> tuple[int, int] | None:
-    started = processes().size
-    if started > 1 and (config.shard is not None or config.shards > 1):
-        raise ConfigError(
-            f"--shards: {started} processes were started together and share the items out by "
-            "themselves. Leave --shards and --shard out."
-        )
     if config.shard is None:
         if config.shards > 1:
             raise ConfigError(

@@ -161,6 +161,9 @@ class _RawBatches(Batches):
     ) -> None:
         super().__init__(features, labels, device)
         self._readers = readers
+        for name, reader in readers.items():
+            if isinstance(reader, _Pixels):
+                self.generators[f"pictures of {name}"] = reader.seeds
 
     def read(self, rows: NDArray[np.int64] | slice) -> Batch:
         """Return the batch of these rows on the device."""
@@ -206,11 +209,11 @@ class _Pixels:
         self._cells = cells
         self._plain = getattr(encoder, "inner", encoder).preprocessing_
         self._changed = None if augment is None else training_transform(self._plain, augment)
-        self._seeds = np.random.default_rng(seed)
+        self.seeds = np.random.default_rng(seed)
         self._threads = ThreadPoolExecutor(max_workers=4)
 
     def read(self, rows: NDArray[np.int64], observed: NDArray[np.bool_]) -> Tensor:
-        seeds = self._seeds.integers(2**63, size=len(rows)).tolist()
+        seeds = self.seeds.integers(2**63, size=len(rows)).tolist()
         seen = zip(rows.tolist(), observed.tolist(), strict=True)
         cells = [self._cells[row] if there else None for row, there in seen]
         return torch.from_numpy(np.stack(list(self._threads.map(self._one, cells, seeds))))

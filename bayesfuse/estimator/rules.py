@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesfuse.config import RUN_DECISIONS
+from bayesfuse.data.whole_files import whole_file
 from bayesfuse.errors import ConfigError, RunFolderError, unknown_option, write_error
 from bayesfuse.estimator.files import read_json, write_json
 from bayesfuse.evaluation.decisions import DecisionRule
@@ -56,12 +55,10 @@ def write_rule(rule: DecisionRule, label_names: tuple[str, ...], folder: Path) -
         StorageError: If the disk is full.
     """
     path = folder / FILE
-    partial = folder / f".{FILE}.{secrets.token_hex(4)}.partial"
     try:
-        write_json(partial, {"format": FORMAT, "labels": list(label_names), **rule.to_dict()})
-        os.replace(partial, path)
+        with whole_file(path) as partial:
+            write_json(partial, {"format": FORMAT, "labels": list(label_names), **rule.to_dict()})
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise write_error(path, error, "Make room, or copy the run to where you may write.") from (
             error
         )

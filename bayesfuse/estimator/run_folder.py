@@ -11,17 +11,15 @@ encoders.json, .safetensors  the fitted encoders, where raw cells were encoded
 recalibration.json        how draws are recalibrated, where they are
 decision.json             what `bayesfuse decide` chose, where it did
 graph.safetensors         who is heard: graph, features, ids; where there is a graph
+fit.json, checkpoint.*    where training was interrupted: what `--resume` goes on from
 ========================  ===========================================================
 """
 
 from __future__ import annotations
 
 import json
-import os
 import platform
-import secrets
 import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -35,6 +33,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from bayesfuse.config import FitConfig, ModelConfig
+from bayesfuse.data.whole_files import remove_left_behind, whole_folder
 from bayesfuse.errors import BayesfuseError, ConfigError, FeatureError, RunFolderError, write_error
 from bayesfuse.estimator.devices import choose_device
 from bayesfuse.estimator.files import (
@@ -49,6 +48,7 @@ from bayesfuse.estimator.links import Links
 from bayesfuse.estimator.model import build_model
 from bayesfuse.estimator.recalibrating import read_recalibration, write_recalibration
 from bayesfuse.estimator.rules import read_rule, write_rule
+from bayesfuse.estimator.unfinished import Unfinished
 from bayesfuse.models.fusion.text_bitransformer import TextTransformer
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def save_run(
     metrics: Mapping[str, Any] | None = None,
     environment: Mapping[str, Any] | None = None,
     extra: Callable[[Path], None] | None = None,
+    unfinished: Unfinished | None = None,
 ) -> Path:
     """Write a fitted classifier as a run folder.
 
@@ -117,6 +118,7 @@ def save_run(
         metrics: What to add to `metrics.json`.
         environment: What to add to `environment.json`.
         extra: Writes further files into the folder it is given.
+        unfinished: Where to write before it is renamed; beside `path` if None.
 
     Returns:
         The folder.
@@ -125,43 +127,41 @@ def save_run(
         RunFolderError: If the folder exists.
         StorageError: If it cannot be written (a full disk, say).
     """
-    check_new_folder(path)
+    replaces = unfinished is not None and unfinished.replaces
+    if not replaces:
+        check_new_folder(path)
+    remove_left_behind(path.absolute().parent, path.name)
     config = config or FitConfig(**_fitted_config(classifier))
-    partial = path.absolute().with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    inside = None if unfinished is None else unfinished.folder
     try:
-        partial.mkdir()
-        write_json(partial / "config.json", config.model_dump(mode="json"))
-        _write_model(classifier, partial / "model.safetensors")
-        write_json(partial / "labels.json", _labels(classifier))
-        result = classifier.result_
-        fitted = {
-            "best_epoch": result.best_epoch,
-            "stopped": result.stopped,
-            "annealed": result.annealed,
-            "members": write_results(classifier.results_, partial),
-            **config.told(),
-            "parameters": classifier.model_.num_parameters,
-        }
-        write_json(partial / "metrics.json", {**fitted, **(metrics or {})})
-        write_json(partial / "environment.json", {**_environment(), **(environment or {})})
-        if classifier.links_ is not None:
-            classifier.links_.write(partial)
-        if classifier.recalibration_ is not None:
-            write_recalibration(classifier.recalibration_, classifier.label_names_, partial)
-        if classifier.rule_ is not None:
-            write_rule(classifier.rule_, classifier.label_names_, partial)
-        if extra is not None:
-            extra(partial)
-        for file in partial.iterdir():
-            file.chmod(0o644)  # safetensors keeps its files to the user alone
-        os.rename(partial, path)
+        with whole_folder(path, inside, replaces=replaces) as partial:
+            write_json(partial / "config.json", config.model_dump(mode="json"))
+            _write_model(classifier, partial / "model.safetensors")
+            write_json(partial / "labels.json", _labels(classifier))
+            result = classifier.result_
+            fitted = {
+                "best_epoch": result.best_epoch,
+                "stopped": result.stopped,
+                "annealed": result.annealed,
+                "members": write_results(classifier.results_, partial),
+                **config.told(),
+                "parameters": classifier.model_.num_parameters,
+            }
+            write_json(partial / "metrics.json", {**fitted, **(metrics or {})})
+            write_json(partial / "environment.json", {**_environment(), **(environment or {})})
+            if classifier.links_ is not None:
+                classifier.links_.write(partial)
+            if classifier.recalibration_ is not None:
+                write_recalibration(classifier.recalibration_, classifier.label_names_, partial)
+            if classifier.rule_ is not None:
+                write_rule(classifier.rule_, classifier.label_names_, partial)
+            if extra is not None:
+                extra(partial)
+            for file in partial.iterdir():
+                file.chmod(0o644)  # safetensors keeps its files to the user alone
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
         advice = "Nothing was left there; make room or choose another place, and save again."
         raise write_error(f"the run folder {path}", error, advice) from error
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return path
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from bayesfuse.data.whole_files import remove_left_behind, sync_file, unfinished_name
 from bayesfuse.errors import UserError, write_error
 
 
@@ -43,11 +43,12 @@ def write_tables(
     """
     if os.path.lexists(path):
         raise UserError(f"{path} exists already and is left as it is. Choose another --out.")
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    partial = unfinished_name(path)
     schema = schema.with_metadata({"bayesfuse": json.dumps(metadata)})
     rows = 0
     with _told_apart(path):
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        remove_left_behind(path.absolute().parent, path.name)
         try:
             csv = path.suffix.lower() == ".csv"
             with (pyarrow.csv.CSVWriter if csv else pq.ParquetWriter)(partial, schema) as writer:
@@ -56,6 +57,7 @@ def write_tables(
                     rows += table.num_rows
                     if on_rows is not None:
                         on_rows(rows)
+            sync_file(partial)
             os.rename(partial, path)
         except BaseException:
             partial.unlink(missing_ok=True)

@@ -16,15 +16,20 @@ from numpy.typing import NDArray
 from bayesfuse.config import CatalogConfig, FitConfig, ModelConfig, RunningConfig
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
-from bayesfuse.encoders.catalogues import Running
+from bayesfuse.encoders.catalogues import Running, apply_encoders, run_encoders
 from bayesfuse.encoders.running import Progress
 from bayesfuse.encoders.saving import load_encoders, save_encoders
 from bayesfuse.errors import ConfigError, RunFolderError, StorageError, UserError
-from bayesfuse.estimator.catalogs import DEMO, options_as_fitted, read_catalog
+from bayesfuse.estimator.catalogs import (
+    DEMO,
+    encoded_folder,
+    options_as_fitted,
+    read_catalog,
+    rows_of_split,
+)
 from bayesfuse.estimator.classifier import FusionClassifier
 from bayesfuse.estimator.devices import choose_device
-from bayesfuse.estimator.encoding import encoded_folder, encoder_settings, named_encoders, resources
-from bayesfuse.estimator.encoding_shares import apply_by_share, encode_by_share
+from bayesfuse.estimator.encoding import encoder_settings, named_encoders, resources
 from bayesfuse.estimator.finetuning import Finetuning, finetuning_settings
 from bayesfuse.estimator.joint_finetuning import TEXT, JointFinetuning, is_joint, without_text
 from bayesfuse.estimator.links import check_finetuned_nodes
@@ -34,10 +39,9 @@ from bayesfuse.estimator.run_folder import (
     read_environment,
     save_run,
 )
-from bayesfuse.estimator.shares import by_share
 from bayesfuse.estimator.training_warnings import training_warnings
+from bayesfuse.estimator.unfinished import Unfinished
 from bayesfuse.evaluation.evaluate import Evaluation, evaluate
-from bayesfuse.inference.distributed import is_first
 from bayesfuse.inference.history import Epoch, Step
 
 
@@ -89,6 +93,7 @@ def fit_run(
     on_encoding: Callable[[Progress], None] | None = None,
     on_warning: Callable[[str], None] | None = None,
     tell: Callable[[str], None] | None = None,
+    unfinished: Unfinished | None = None,
 ) -> Fit:
     """Read a catalogue, encode what needs it, fit, score on val, and write the run folder.
 
@@ -101,6 +106,8 @@ def fit_run(
         on_encoding: Called now and then while raw cells are encoded.
         on_warning: Called with each warning as it comes up.
         tell: Called with what the user should see at once, such as a download.
+        unfinished: Where checkpoints are kept and gone on from (see
+            `bayesfuse.estimator.resuming`, which most callers want); None to keep none.
 
     Raises:
         RunFolderError: If the run folder is there already.
@@ -109,7 +116,8 @@ def fit_run(
         BayesfuseError: Whatever is wrong with the catalogue, the settings or the training.
     """
     started = time.perf_counter()
-    check_new_folder(out)
+    if unfinished is None:
+        check_new_folder(out)
     choose_device(config.device)
     joint = is_joint(config)
     check_finetuned_nodes(config)
@@ -126,7 +134,7 @@ def fit_run(
     if joint:  # the text is not encoded: the network reads it
         catalog = dataclasses.replace(catalog, raw=without_text(raw))
         named, given = without_text(named), without_text(given)
-    encoding = encode_by_share(catalog, named, settings=given, running=running)
+    encoding = run_encoders(catalog, named, settings=given, running=running)
     catalog, encoders = encoding.catalog, encoding.encoders
     finetuning: Finetuning | JointFinetuning | None = None
     if joint:
@@ -139,7 +147,13 @@ def fit_run(
     classifier = FusionClassifier(**settings)
     if config.finetune is not None and finetuning is None:
         finetuning = Finetuning(catalog, encoders, config, choose_device(config.device))
-    classifier.fit(catalog, on_step=on_step, on_epoch=on_epoch, finetuning=finetuning)
+    classifier.fit(
+        catalog,
+        on_step=on_step,
+        on_epoch=on_epoch,
+        finetuning=finetuning,
+        checkpoints=None if unfinished is None else unfinished.checkpoints,
+    )
     warnings = list(catalog.warnings)
     for warning in training_warnings(classifier):
         warnings.append(warning)
@@ -150,10 +164,16 @@ def fit_run(
         features = finetuning.val_features(features)
     evaluation = _evaluate(classifier, catalog, val, features)
     seconds = time.perf_counter() - started
-    if not is_first():
-        return Fit(out, classifier, evaluation, tuple(warnings), seconds)
 
-    def write(path: Path) -> Path:
+    interrupted = any(result.stopped == "interrupted" for result in classifier.results_)
+
+    def extra(folder: Path) -> None:
+        if encoders:
+            save_encoders(folder, encoders)
+        if interrupted and unfinished is not None:
+            unfinished.copy_to(folder)
+
+    def write(path: Path, place: Unfinished | None = None) -> Path:
         return save_run(
             classifier,
             path,
@@ -168,11 +188,12 @@ def fit_run(
                 "warnings": warnings,
                 "encoders": {modality: encoder.name for modality, encoder in encoders.items()},
             },
-            extra=lambda folder: save_encoders(folder, encoders) if encoders else None,
+            extra=extra,
+            unfinished=place,
         )
 
     try:
-        path = write(out)
+        path = write(out, unfinished)
     except (UserError, StorageError) as error:
         # hours of training are worth more than the place that was asked for
         path = write(Path(tempfile.mkdtemp(prefix="bayesfuse-")) / out.name)
@@ -240,7 +261,7 @@ def open_run(
             strict=running.strict,
             on_progress=on_encoding,
         )
-        catalog = apply_by_share(catalog, encoders, running=how)
+        catalog = apply_encoders(catalog, encoders, running=how)
     catalog = dataclasses.replace(catalog, warnings=(*catalog.warnings, *notes))
     catalog = classifier.link(catalog, update_old=update_old)
     lacking = tuple(
@@ -249,7 +270,7 @@ def open_run(
         if name not in catalog.features
     )
     catalog = dataclasses.replace(catalog, warnings=(*catalog.warnings, *lacking))
-    rows = _rows(catalog, split, labelled)
+    rows = rows_of_split(catalog, split, labelled=labelled)
     for warning in catalog.warnings:
         if on_warning is not None:
             on_warning(warning)
@@ -321,29 +342,9 @@ def _evaluate(
     if not labelled.any():
         return None
     labels = known_labels(classifier, catalog)[rows[labelled]]
-
-    def predict(some: FeatureTable) -> NDArray[np.float64]:
-        chunks = classifier.iter_proba(some, draws, seed)
-        return np.concatenate([chunk.mean(axis=0, dtype=np.float64) for chunk in chunks])
-
-    mean = by_share(predict, features.take(labelled))
+    chunks = classifier.iter_proba(features.take(labelled), draws, seed)
+    mean = np.concatenate([chunk.mean(axis=0, dtype=np.float64) for chunk in chunks])
     return evaluate(mean, labels, classifier.label_names_, classifier.thresholds_)
-
-
-def _rows(catalog: Catalog, split: str | None, labelled: bool) -> NDArray[np.int64]:
-    rows = np.arange(len(catalog)) if split in {None, "all"} else catalog.rows(str(split))
-    if labelled:
-        rows = rows[catalog.labelled[rows]]
-    if not len(rows):
-        of = catalog.labelled_rows if labelled else catalog.rows
-        counts = {name: len(of(name)) for name in ("train", "val", "test")}
-        what = "labelled items" if labelled else "items"
-        raise UserError(
-            f'{catalog.source} has no {what} in the split "{split}"; it has '
-            f"{', '.join(f'{count} in {name}' for name, count in counts.items())}. "
-            "Choose another --split."
-        )
-    return rows
 
 
 __all__ = ["DEMO", "Fit", "Run", "evaluate_run", "fit_run", "open_run", "read_catalog"]

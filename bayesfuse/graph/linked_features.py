@@ -125,7 +125,7 @@ class LinkedFeatures(FeatureTable):
         )
         return blocks, graphs[-1][1]
 
-    def thinned(self, share: float, seed: int, parts: int = 1) -> LinkedFeatures:
+    def thinned(self, share: float, seed: int) -> LinkedFeatures:
         """Return the table for training, in which items are seen with fewer neighbours.
 
         For every epoch (as many items as there are) neighbours are drawn anew: a node keeps none of
@@ -134,7 +134,6 @@ class LinkedFeatures(FeatureTable):
         Args:
             share: The share of nodes that have their neighbours thinned, in [0, 1].
             seed: Of all that is drawn.
-            parts: How many processes share the items out, each with a table of its own.
 
         Returns:
             A table over the same arrays, whose blocks differ from call to call.
@@ -147,8 +146,13 @@ class LinkedFeatures(FeatureTable):
         made = copy.copy(self)
         made._seed = None
         made._sampler = NeighbourSampler(self.graph, self.fan_out, seed)
-        made._thinning = _Thinning(self, share, seed, parts) if share > 0 else None
+        made._thinning = _Thinning(self, share, seed) if share > 0 else None
         return made
+
+    def generators(self) -> dict[str, np.random.Generator]:
+        """Return what a table for training draws from, by name: which neighbours are seen."""
+        found = {"neighbours": self._sampler.rng}
+        return found if self._thinning is None else {**found, "thinning": self._thinning.rng}
 
     def heard_relations(self) -> dict[str, int]:
         """Return the relations in which an item has a neighbour: name to bit of the mask."""
@@ -205,15 +209,15 @@ class LinkedFeatures(FeatureTable):
 class _Thinning:
     """A graph that is thinned anew each time that all items have been read."""
 
-    def __init__(self, table: LinkedFeatures, share: float, seed: int, parts: int) -> None:
+    def __init__(self, table: LinkedFeatures, share: float, seed: int) -> None:
         self._graph, self._fan_out = table.graph, table.fan_out
         self.self_loops = table.self_loops
         self._mask: Masks | None = None
         if table.relation_mask is not None:  # a self-loop that is new is of no relation
             self._mask = np.append(table.relation_mask, np.uint64(0))
         self._shares = (share / 2, share / 2, 1 - share)
-        self._rng = np.random.default_rng(seed)
-        self._left, self._parts = 0, parts
+        self.rng = np.random.default_rng(seed)
+        self._left = 0
         self._sampler: tuple[NeighbourSampler, Masks | None] | None = None
 
     def sampler(self, num_read: int, num_items: int) -> tuple[NeighbourSampler, Masks | None]:
@@ -221,15 +225,15 @@ class _Thinning:
         if self._sampler is None or self._left <= 0:
             fewer = thin(
                 self._graph,
-                self._rng,
+                self.rng,
                 densities=DENSITIES,
                 shares=self._shares,
                 self_loops=self.self_loops,
             )
-            seed = int(self._rng.integers(2**62))
+            seed = int(self.rng.integers(2**62))
             mask = None if self._mask is None else self._mask[fewer.edges]
             self._sampler = NeighbourSampler(fewer.graph, self._fan_out, seed), mask
-            self._left = -(-num_items // self._parts)
+            self._left = num_items
         self._left -= num_read
         return self._sampler
 

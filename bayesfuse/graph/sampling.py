@@ -75,7 +75,7 @@ class NeighbourSampler:
             )
         self.graph = graph
         self.fan_out = tuple(fan_out)
-        self._rng = np.random.default_rng(seed)
+        self.rng = np.random.default_rng(seed)
         self._place = np.full(graph.num_nodes, -1, dtype=np.int64)  # -1 again after every use
 
     def sample(self, nodes: ArrayLike | Iterable[int], seed: int | None = None) -> list[Block]:
@@ -92,7 +92,7 @@ class NeighbourSampler:
         Raises:
             FeatureError: If a node is out of range, or comes twice.
         """
-        rng = self._rng if seed is None else np.random.default_rng(seed)
+        rng = self.rng if seed is None else np.random.default_rng(seed)
         targets = self._checked(nodes)
         blocks: list[Block] = []
         for fan_out in reversed(self.fan_out):

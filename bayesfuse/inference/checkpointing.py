@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
+from bayesfuse.errors import RunFolderError
 from bayesfuse.inference.history import Epoch
 from bayesfuse.inference.seeding import generator_states, set_generator_states
 
 if TYPE_CHECKING:
-    from bayesfuse.inference.svi import TrainingRun
+    from bayesfuse.inference.svi import SVI, TrainingRun
 
-Keep = Callable[[int, Callable[[], dict[str, Any]]], None]
-"""Told the number of epochs done, and what tells the state of the training."""
+Keep = Callable[[int, "TrainingRun"], None]
+"""Told between epochs how many are done, and the training."""
 
 
 def training_state(run: TrainingRun) -> dict[str, Any]:
@@ -57,8 +59,15 @@ def restore_training(run: TrainingRun, state: Mapping[str, Any]) -> None:
         state: What `training_state` returned.
 
     Raises:
-        KeyError, ValueError, RuntimeError: If it is that of another training.
+        RunFolderError: If it is that of another training.
     """
+    try:
+        _restore(run, state)
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        raise _another(error) from error
+
+
+def _restore(run: TrainingRun, state: Mapping[str, Any]) -> None:
     load_tensors(run.state(), state["modules"])
     run.best.load_state_dict(state["best"])
     run.optimisers.load_state_dict(state["optimisers"])
@@ -74,26 +83,38 @@ def restore_training(run: TrainingRun, state: Mapping[str, Any]) -> None:
         generator.bit_generator.state = generators["items"][name]
 
 
-def load_tensors(
-    now: list[dict[str, torch.Tensor]], kept: list[Mapping[str, torch.Tensor]]
-) -> None:
+def module_states(owner: SVI | TrainingRun) -> list[dict[str, Tensor]]:
+    """Return every tensor that training changes, of one module after the other (shared)."""
+    priors = owner.lifted.priors if owner.lifted else None
+    modules = [owner.network, owner.guide, priors, owner.front]
+    return [module.state_dict() for module in modules if module is not None]
+
+
+def load_tensors(now: Sequence[dict[str, Tensor]], kept: Sequence[Mapping[str, Tensor]]) -> None:
     """Copy tensors by name into those of the same names and shapes.
 
     Raises:
-        ValueError: If a name or a shape is another one; then nothing was copied.
+        RunFolderError: If a name or a shape is another one; then nothing was copied.
     """
     if len(now) != len(kept):
-        raise ValueError(f"{len(kept)} modules were kept; there are {len(now)}")
+        raise _another(f"{len(kept)} modules were kept; there are {len(now)}")
     for own, other in zip(now, kept, strict=True):
         if set(own) != set(other):
-            name = min(set(own) ^ set(other))
-            raise ValueError(f"the tensor {name} is in one of the two only")
+            raise _another(f"the tensor {min(set(own) ^ set(other))} is in one of the two only")
         for name, value in own.items():
             if value.shape != other[name].shape:
-                raise ValueError(
-                    f"{name} has the shape {tuple(other[name].shape)}, not {tuple(value.shape)}"
-                )
+                shapes = f"{tuple(other[name].shape)}, not {tuple(value.shape)}"
+                raise _another(f"{name} has the shape {shapes}")
     with torch.no_grad():
         for own, other in zip(now, kept, strict=True):
             for name, value in own.items():
                 value.copy_(other[name])
+
+
+def _another(reason: object) -> RunFolderError:
+    if isinstance(reason, RunFolderError):
+        return reason
+    return RunFolderError(
+        f"The checkpoint is of another model, or of other settings: {reason}. Remove it and fit "
+        "again."
+    )

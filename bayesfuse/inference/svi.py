@@ -18,7 +18,6 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,13 +29,11 @@ from bayesfuse.data.batches import Batch, Batches, drop_modalities, num_batches
 from bayesfuse.errors import TrainingError
 from bayesfuse.inference.adversarial import Shift, adversary
 from bayesfuse.inference.auxiliary import mean_term, request, total
-from bayesfuse.inference.checkpointing import Keep, restore_training, training_state
+from bayesfuse.inference.checkpointing import Keep, module_states, restore_training
 from bayesfuse.inference.choosing import BestEpoch
 from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.compiling import choose_kernels
-from bayesfuse.inference.data_parallel import DataParallel
 from bayesfuse.inference.diagnosis import diagnosis
-from bayesfuse.inference.distributed import from_first, own_seed
 from bayesfuse.inference.elbo import MultiLabelModel, Objective
 from bayesfuse.inference.front import Front
 from bayesfuse.inference.guides import Guide
@@ -98,16 +95,15 @@ class SVI:
 
         The best model is the one with the best posterior-predictive score on the validation items
         (NLL, unless another is monitored) among the epochs after the annealing has ended. Ctrl-C
-        ends the training there and keeps the best model so far. Several processes train one model
-        together (`bayesfuse.inference.data_parallel`).
+        ends the training there and keeps the best model so far.
 
         Args:
             train: The labelled training items, at least 2.
             validate: Scores the model as it stands; None trains for all epochs and keeps the last.
             on_step: Called after every step.
             on_epoch: Called after every epoch.
-            keep: Called before the first epoch and after every one with the epochs done and what
-                tells the state of the training (see `bayesfuse.inference.checkpointing`).
+            keep: Called before the first epoch and after every one, with the epochs done and the
+                run, whose state `bayesfuse.inference.checkpointing.training_state` tells.
             start: Such a state, to go on from.
 
         Returns:
@@ -117,15 +113,14 @@ class SVI:
             TrainingError: If the loss is not finite; it names the step, the site and what to try.
         """
         run = TrainingRun(self, train)
-        with seeded(own_seed(self.settings.seed), train.device), run.together.normalising():
+        with seeded(self.settings.seed, train.device):
             if start is not None:
                 restore_training(run, start)
             try:
                 stopped = run.epochs(validate, on_step, on_epoch, keep)
             except KeyboardInterrupt:
                 stopped = "interrupted"
-                # of several processes each is somewhere else in its step
-                if run.step == 0 or run.together.size > 1:
+                if run.step == 0:
                     raise
         run.restore_best()
         if self.lifted is not None and self.guide is not None:
@@ -157,14 +152,22 @@ class TrainingRun:
         deterministic = [p for p in deterministic if id(p) not in apart]
         self.steps_an_epoch = num_batches(len(train), self.settings.batch_size)
         self.total_steps = self.steps_an_epoch * self.settings.epochs
-        scales = [] if self.guide is None else self.guide.scale_parameters()
-        self.optimisers = TwoOptimisers.by(
-            self.settings, variational, deterministic, scales, groups, self.steps_an_epoch
+        self.optimisers = TwoOptimisers(
+            variational,
+            deterministic,
+            learning_rate=self.settings.learning_rate,
+            scales=[] if self.guide is None else self.guide.scale_parameters(),
+            scale_learning_rate=self.settings.scale_learning_rate,
+            classifier_learning_rate=self.settings.classifier_learning_rate,
+            weight_decay=self.settings.weight_decay,
+            clip=self.settings.clip,
+            groups=groups,
+            total_steps=self.total_steps,
+            warmup_steps=round(self.settings.warmup_epochs * self.steps_an_epoch),
+            decay=self.settings.learning_rate_decay,
+            plateau=self.settings.plateau,
         )
-        self.trained = [*variational, *deterministic, *(p for g in groups for p in g["params"])]
-        self.together = DataParallel(self.modules(), len(train), self.settings.batch_size)
         self.step, self.history = 0, list[Epoch]()
-        self.num_items = 0  # of the last batch, over all processes
         self.best = BestEpoch.by(self.settings)
         draws = self.total_steps * self.settings.num_particles
         chosen = choose_kernels(self.settings.compile, self.guide, draws, self.settings.noise)
@@ -172,7 +175,7 @@ class TrainingRun:
         if self.objective is not None:
             self.noise.kernels = chosen.noise
         self.order = np.random.default_rng(self.settings.seed)
-        self.masks = torch.Generator().manual_seed(own_seed(self.settings.seed))
+        self.masks = torch.Generator().manual_seed(self.settings.seed)
 
     def epochs(
         self,
@@ -184,7 +187,7 @@ class TrainingRun:
         settings = self.settings
         val = Validation(self.history[-1].val_nll if self.history else math.nan, math.nan)
         if keep and not self.history:
-            keep(0, partial(training_state, self))
+            keep(0, self)
         for epoch in range(len(self.history), settings.epochs):
             started = time.perf_counter()
             for module in (self.network, self.front):
@@ -192,21 +195,20 @@ class TrainingRun:
                     module.train()
             nlls: list[float] = []
             kl = beta = 0.0
-            for batch in self.train.shuffled(settings.batch_size, self.order, self.together.share):
+            for batch in self.train.shuffled(settings.batch_size, self.order):
                 beta = self.beta()
                 nll, kl = self.take_step(batch, beta, epoch)
-                nlls.append(nll * self.num_items)
+                nlls.append(nll * len(batch.observed))
                 if on_step:
                     on_step(Step(self.step, self.total_steps, epoch, nll, kl, beta, val.nll))
             nll = sum(nlls) / len(self.train)
-            kl = self.together.mean(self.kl())
+            kl = self.kl()
             if not math.isfinite(nll + kl):
                 raise TrainingError(
                     diagnosis(self.step, epoch, nll + kl, nll, self.lifted, self.guide)
                 )
             if validate is not None:
-                # one machine's scores, so that all choose the same epoch and end in the same one
-                val = Validation(*from_first(tuple(validate())))
+                val = validate()
             took = time.perf_counter() - started
             scores = (val.nll, val.macro_ap, took, val.macro_f1)
             row = Epoch(epoch, nll, kl, beta, -nll - kl, *scores)
@@ -225,7 +227,7 @@ class TrainingRun:
             if eligible and epoch + 1 > settings.warmup_epochs:
                 self.optimisers.after_epoch(self.best.score(val))
             if keep:
-                keep(epoch + 1, partial(training_state, self))
+                keep(epoch + 1, self)
         return "finished"
 
     def take_step(self, batch: Batch, beta: float, epoch: int) -> tuple[float, float]:
@@ -253,20 +255,20 @@ class TrainingRun:
                 loss = (here + moved) / 2
             else:
                 loss = loss_of(None)
-        first, penalty = passes[0], penalty_of(self.guide, self.lifted, settings, len(self.train))
-        told = [float(n) for n in (loss.detach(), first.nll, first.loss.detach(), first.beside)]
-        whole = self.together.step(
-            loss if penalty is None else loss + penalty, self.trained, len(observed), told
-        )
-        self.num_items = whole.num_items
-        value, nll, own, beside = whole.means
+        told = passes[0]
+        value, nll_value = float(loss.detach()), float(told.nll)
         if not math.isfinite(value):
-            raise TrainingError(diagnosis(self.step, epoch, value, nll, self.lifted, self.guide))
+            raise TrainingError(
+                diagnosis(self.step, epoch, value, nll_value, self.lifted, self.guide)
+            )
+        penalty = penalty_of(self.guide, self.lifted, settings, len(self.train))
+        (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]  # torch's
         self.optimisers.step()
         if settings.max_norm is not None:
             apply_max_norm_(self.network.get_submodule("classifier"), settings.max_norm)
         self.step += 1
-        return nll, (own - nll - beside) / beta if beta > 0 else math.nan
+        rest = float(told.loss.detach()) - nll_value - told.beside
+        return nll_value, rest / beta if beta > 0 else math.nan
 
     def scored(self, batch: Batch, beta: float, shift: Shift | None) -> _Scored:
         """Return the loss of a batch whose items are moved so far, and its parts."""
@@ -295,8 +297,7 @@ class TrainingRun:
         how: dict[str, Any] = {"beta": beta, "shift": shift}
         try:
             with (
-                # one process alone could not end here: the others would wait for it
-                pyro.validation_enabled(self.step == 0 and self.together.size == 1),
+                pyro.validation_enabled(self.step == 0),
                 self.noise.applied(inputs, observed, *linked),
                 self.guide.drawn_by(self.kernels, self.lifted),
             ):
@@ -331,15 +332,9 @@ class TrainingRun:
         with torch.no_grad(), pyro.validation_enabled(False):
             return float(self.objective.kl())
 
-    def modules(self) -> list[nn.Module]:
-        """Return all that training changes."""
-        priors = self.lifted.priors if self.lifted else None
-        found = [self.network, self.guide, priors, self.front]
-        return [module for module in found if module is not None]
-
     def state(self) -> list[dict[str, Tensor]]:
         """Return every tensor that training changes (shared, not copied)."""
-        return [module.state_dict() for module in self.modules()]
+        return module_states(self)
 
     def restore_best(self) -> None:
         """Load the best state; the last one if none was chosen."""

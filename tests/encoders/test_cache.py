@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayesfuse.data.sequences import Ragged
+from bayesfuse.data.whole_files import unfinished_name
 from bayesfuse.encoders.cache import FeatureCache
 from bayesfuse.errors import StorageError, UserError
 
@@ -115,9 +116,10 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_stay
     host = os.uname().nodename
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
                           capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
-    left = cache.folder / f".{host}.{dead}.0a.tmp"
-    writing = cache.folder / f".{host}.{os.getpid()}.0b.tmp"
-    elsewhere = cache.folder / f".another-host.{dead}.0c.tmp"
+    mark = "0123456789abcdef.partial"
+    left = cache.folder / f".part-0a.npy.{host}.{dead}.{mark}"
+    writing = unfinished_name(cache.folder / "part-0b.npy")
+    elsewhere = cache.folder / f".part-0c.npy.another-host.{dead}.{mark}"
     for path in (left, writing, elsewhere):
         path.write_bytes(b"half")
     assert len(FeatureCache(tmp_path, "ab", 2)) == 1

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from bayesfuse.data.batches import Batches
+from bayesfuse.errors import RunFolderError
 from bayesfuse.inference.annealing import AnnealingSchedule
-from bayesfuse.inference.checkpointing import load_tensors
+from bayesfuse.inference.checkpointing import load_tensors, training_state
 from bayesfuse.inference.history import SVIResult, SVISettings, Validation
-from bayesfuse.inference.svi import SVI
+from bayesfuse.inference.svi import SVI, TrainingRun
 
 MakeFused = Callable[..., Any]
 MakeBatches = Callable[..., Batches]
@@ -65,8 +66,8 @@ class Training:
             seen += 1
             return Validation(SCORES[seen - 1], 0.5)
 
-        def keep(done: int, state: Callable[[], dict[str, Any]]) -> None:
-            self.kept[done] = copy.deepcopy(state())
+        def keep(done: int, run: TrainingRun) -> None:
+            self.kept[done] = copy.deepcopy(training_state(run))
             if done == stop:
                 raise Killed
 
@@ -156,7 +157,7 @@ def test_items_that_draw_from_other_generators_are_refused(
     training.run()
     state = training.kept[STOP]
     state["generators"]["items"] = {}
-    with pytest.raises(ValueError, match="other generators"):
+    with pytest.raises(RunFolderError, match="other generators"):
         training.run(start=state)
 
 
@@ -167,6 +168,6 @@ def test_tensors_of_another_model_are_refused_before_any_is_copied() -> None:
         ([{"a": torch.ones(2), "b": torch.ones(4)}], r"b has the shape \(4,\), not \(3,\)"),
         ([], "0 modules were kept; there are 1"),
     ):
-        with pytest.raises(ValueError, match=told):
-            load_tensors(now, kept)  # type: ignore[arg-type]  # the wrong ones, on purpose
+        with pytest.raises(RunFolderError, match=told):
+            load_tensors(now, kept)
     assert float(now[0]["a"].sum()) == 0

@@ -12,7 +12,6 @@ import io
 import json
 import os
 import re
-import secrets
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import numpy as np
 from bayesfuse.config import FitConfig, ModelConfig
 from bayesfuse.config.parsing import parse_json
 from bayesfuse.data.catalog import Catalog
+from bayesfuse.data.whole_files import whole_file
 from bayesfuse.errors import UserError, write_error
 from bayesfuse.estimator.tables.fitting import RowResult
 from bayesfuse.evaluation.resampling import Bootstrap
@@ -185,11 +185,9 @@ def write_whole(file: Path, content: bytes) -> None:
         UserError: If it cannot be written there.
         StorageError: If the disk is full.
     """
-    partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
     try:
         file.absolute().parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        os.replace(partial, file)
+        with whole_file(file) as partial:
+            partial.write_bytes(content)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise write_error(file, error, "Make room, or choose another --results.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from bayesfuse.config import FitConfig
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
+from bayesfuse.data.locking import locked
 from bayesfuse.encoders.running import Progress
 from bayesfuse.errors import ConfigError, UserError, unknown_option
 from bayesfuse.estimator.catalogs import read_catalog
@@ -144,6 +146,7 @@ def table_of(
 
     Raises:
         UserError: If there are no items to score, or no row could be fitted at all.
+        LockedError: If another process fits into the same folder.
     """
     scored = catalog.labelled_rows(plan.scored)
     if not len(scored):
@@ -166,14 +169,16 @@ def table_of(
     if plan.on_fit is not None:
         plan.on_fit(len(found), len(fits))
     setup = _Setup(source, config, plan.scored, plan.replicates)
-    for done in in_processes(missing, prepare, setup, jobs=capacity.jobs):
-        if isinstance(done.outcome, RowResult):
-            folder.write(done.task.file, done.outcome)
-        elif not done.outcome.expected:  # the next run tries it again
-            plan.on_warning(f"{done.task.row}: {done.outcome.reason}")
-        found[done.task.file] = done.outcome
-        if plan.on_fit is not None:
-            plan.on_fit(len(found), len(fits))
+    alone = locked(plan.folder, "Choose another --results.") if missing else nullcontext()
+    with alone:
+        for done in in_processes(missing, prepare, setup, jobs=capacity.jobs):
+            if isinstance(done.outcome, RowResult):
+                folder.write(done.task.file, done.outcome)
+            elif not done.outcome.expected:  # the next run tries it again
+                plan.on_warning(f"{done.task.row}: {done.outcome.reason}")
+            found[done.task.file] = done.outcome
+            if plan.on_fit is not None:
+                plan.on_fit(len(found), len(fits))
     about = {
         "catalog": catalog.source,
         "scored": plan.scored,
