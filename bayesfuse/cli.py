@@ -18,6 +18,7 @@ from bayesfuse.cli_explain import explain
 from bayesfuse.cli_graph import graph
 from bayesfuse.cli_models import models
 from bayesfuse.cli_open import temperature_and_weights
+from bayesfuse.cli_processes import refuse_processes, shared
 from bayesfuse.cli_rank import rank
 from bayesfuse.cli_reproduce import reproduce
 from bayesfuse.cli_run import evaluate, predict, report
@@ -25,6 +26,7 @@ from bayesfuse.config import CatalogConfig, EncodeConfig, FitConfig
 from bayesfuse.errors import ConfigError
 from bayesfuse.terminal import (
     encoding_progress,
+    errors_to_exit_codes,
     options_of,
     refuse_to_overwrite,
     tell,
@@ -50,6 +52,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 @app.command()
 @options_of(FitConfig)
+@shared
 def fit(
     catalog: Annotated[
         str | None,
@@ -120,6 +123,7 @@ def fit(
 
 @app.command()
 @options_of(EncodeConfig, without=("encoded",))
+@shared
 def encode(
     catalog: Annotated[
         str,
@@ -225,6 +229,7 @@ def data_describe(
 
 @app.callback(invoke_without_command=True)
 def root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     """Tags for catalogues, with honest probabilities."""
@@ -233,6 +238,8 @@ def root(
 
         typer.echo(version_of("bayesfuse"))
         raise typer.Exit
+    with errors_to_exit_codes():
+        refuse_processes(context.invoked_subcommand)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ import typer
 
 from bayesfuse.config import DEEP_RULES, ELBOS, Config, FinetuneConfig, FitConfig, GraphConfig
 from bayesfuse.errors import BayesfuseError, UserError
+from bayesfuse.inference.distributed import is_first, num_started
 from bayesfuse.signals import sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
 
 
 def warn(message: str) -> None:
-    """Print a warning on stderr."""
-    typer.echo(f"Warning: {message}", err=True)
+    """Print a warning on stderr, once for all processes."""
+    if is_first():
+        typer.echo(f"Warning: {message}", err=True)
 
 
 def tell(message: str) -> None:
     """Print on stderr what the user should see at once and need not act upon."""
-    typer.echo(message, err=True)
+    if is_first():
+        typer.echo(message, err=True)
 
 
 def refuse_to_overwrite(path: Path, advice: str = "Choose another --out.") -> None:
@@ -129,17 +132,22 @@ def errors_to_exit_codes() -> Iterator[None]:
         with sigterm_as_ctrl_c() as signals:
             yield
     except BayesfuseError as error:
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(f"Error{_whose()}: {error}", err=True)
         raise typer.Exit(error.exit_code) from None
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise  # whoever reads the pipe has had enough; typer ends quietly
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(f"Error{_whose()}: {error}", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt as error:
         what = "Terminated" if signals else "Interrupted"
         typer.echo(f"{what}; {error if str(error) else 'nothing was written.'}", err=True)
         raise typer.Exit(143 if signals else 130) from None
+
+
+def _whose() -> str:
+    """Return which process tells of an error, if there are several."""
+    return f" in process {os.environ['RANK']}" if num_started() > 1 else ""
 
 
 _ONLY_WITH: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
@@ -313,7 +321,7 @@ def counting_progress(description: str, what: str) -> Iterator[Callable[[int, in
 @contextmanager
 def _bar(description: str) -> Iterator[RichProgress | None]:
     """Show a bar with one task and its field `scores`, and the time left."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or not is_first():
         yield None
         return
     from rich.console import Console

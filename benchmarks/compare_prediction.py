@@ -23,9 +23,9 @@ from bayesfuse.config import ModelConfig
 from bayesfuse.data.batches import Batches
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.estimator.model import BayesianModel, build_model, set_data_statistics
-from bayesfuse.inference.predictive import PosteriorPredictive
+from bayesfuse.inference.predictive import ITEMS_AT_ONCE, PosteriorPredictive
 
-NUM_LABELS, HIDDEN, TILE = 23, 1024, 512
+NUM_LABELS, HIDDEN, TILE = 23, 1024, ITEMS_AT_ONCE
 WIDTHS = ({"text": 384, "image": 1280}, {"text": 300, "image": 4096})
 
 

@@ -92,7 +92,9 @@ class Batches:
             blocks = blocks.to(self.device)
         return Batch(inputs, torch.from_numpy(observed).to(self.device), labels, blocks)
 
-    def shuffled(self, batch_size: int, generator: np.random.Generator) -> Iterator[Batch]:
+    def shuffled(
+        self, batch_size: int, generator: np.random.Generator, share: tuple[int, int] = (0, 1)
+    ) -> Iterator[Batch]:
         """Yield every item once, in a random order, in batches that differ in size by 1 at most.
 
         Equal batches keep each item's weight in the objective equal, and never leave a last batch
@@ -101,10 +103,12 @@ class Batches:
         Args:
             batch_size: The most items of a batch, >= 2.
             generator: The source of the order.
+            share: (k, n): the k-th of n shares of every batch only, from 0.
         """
+        number, shares = share
         order = generator.permutation(len(self))
         for rows in np.array_split(order, num_batches(len(self), batch_size)):
-            yield self.read(rows)
+            yield self.read(rows if shares == 1 else np.array_split(rows, shares)[number])
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         """Yield every item once, in order, in batches of `batch_size`."""

@@ -142,7 +142,11 @@ def run_encoders(
 
 
 def apply_encoders(
-    catalog: Catalog, fitted: Mapping[str, Encoder], *, running: Running | None = None
+    catalog: Catalog,
+    fitted: Mapping[str, Encoder],
+    *,
+    running: Running | None = None,
+    shard: tuple[int, int] | None = None,
 ) -> Catalog:
     """Encode all items with encoders that were fitted before, perhaps on another catalogue.
 
@@ -153,6 +157,8 @@ def apply_encoders(
         fitted: Modality to fitted encoder.
         running: How to run; its folder serves as a cache, and no features of a catalogue are
             written there.
+        shard: (k, n): encode the k-th of n shares of the items with the encoders that are costly,
+            into the cache only; the catalogue comes back as it is.
 
     Returns:
         The catalogue with the features; those it had of the same modalities are replaced. Cells
@@ -177,8 +183,9 @@ def apply_encoders(
                 f"encoder {encoder.name} reads {encoder.kind}."
             )
         encoder.resources = running.resources
-        usable[modality] = encoder
-    return _encode(catalog, usable, running, running.folder, None, None).catalog
+        if shard is None or encoder.costly:
+            usable[modality] = encoder
+    return _encode(catalog, usable, running, running.folder, None, shard).catalog
 
 
 def _check_same(catalog: Catalog, modality: str, encoder: Encoder) -> None:

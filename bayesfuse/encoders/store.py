@@ -16,13 +16,14 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesfuse.data.arrays import member_names, open_array, read_array
 from bayesfuse.data.sequences import Ragged, Sequences
 from bayesfuse.data.whole_files import remove_left_behind, whole_file
 from bayesfuse.errors import UserError, write_error
@@ -124,6 +125,24 @@ def write_features(
     except OSError as error:
         raise write_error(path, error, "Make room, or choose another folder.") from error
     return path
+
+
+def read_features(
+    folder: Path, modality: str
+) -> tuple[NDArray[Any] | Sequences, NDArray[np.bool_]]:
+    """Return a modality's features and mask in `features.npz`, through a memory map.
+
+    Args:
+        folder: Where `write_features` wrote them.
+        modality: Which.
+    """
+    path = folder / FEATURES
+    observed = read_array(path, f"{modality}_observed")
+    stored = EncodedModality(path, observed, str(read_array(path, f"{modality}_encoder")))
+    if f"{modality}_starts" in member_names(path):
+        starts, lengths = (read_array(path, f"{modality}_{n}") for n in ("starts", "lengths"))
+        stored = replace(stored, starts=starts, lengths=lengths)
+    return stored.stored(open_array(path, modality)), observed
 
 
 def _add_array(archive: zipfile.ZipFile, name: str, array: NDArray[np.generic]) -> None:

@@ -18,7 +18,6 @@ from bayesfuse.data.demo import write_demo
 from bayesfuse.data.tables import TABLE_SUFFIXES, open_table, table_suffix
 from bayesfuse.data.text_tables import DELIMITERS
 from bayesfuse.data.whole_files import scratch_folder
-from bayesfuse.encoders.store import default_folder
 from bayesfuse.errors import CatalogError, ConfigError, UserError, unknown_option
 
 DEMO = "demo"
@@ -204,10 +203,3 @@ def rows_of_split(catalog: Catalog, split: str | None, *, labelled: bool) -> NDA
             "Choose another --split."
         )
     return rows
-
-
-def encoded_folder(source: str, asked: str | None) -> Path | None:
-    """Return where a catalogue's encoded features are kept; nowhere for the embedded demo's."""
-    if asked is not None:
-        return Path(asked)
-    return None if source == DEMO else default_folder(source)

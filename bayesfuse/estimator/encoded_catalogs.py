@@ -8,9 +8,9 @@ from bayesfuse.config import FitConfig
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.encoders.catalogues import Running, run_encoders
 from bayesfuse.encoders.running import Progress
-from bayesfuse.estimator.catalogs import encoded_folder, read_catalog
+from bayesfuse.estimator.catalogs import read_catalog
 from bayesfuse.estimator.devices import choose_device
-from bayesfuse.estimator.encoding import encoder_settings, named_encoders, resources
+from bayesfuse.estimator.encoding import encoded_folder, encoder_settings, named_encoders, resources
 from bayesfuse.estimator.links import check_finetuned_nodes
 
 

@@ -20,6 +20,8 @@ from bayesfuse.encoders.store import FEATURES, default_folder
 from bayesfuse.errors import ConfigError
 from bayesfuse.estimator.catalogs import DEMO, read_catalog
 from bayesfuse.estimator.devices import choose_device
+from bayesfuse.estimator.encoding_shares import encode_by_share
+from bayesfuse.inference.distributed import is_first, processes
 
 _FLAGS: dict[str, dict[str, str]] = {
     "text": {
@@ -147,16 +149,15 @@ def encode_run(
         resources(config, config.device, tell), folder, True, config.strict, on_progress
     )
     catalog = read_catalog(source, config, require_labels=False)
+    named, settings = named_encoders(config), encoder_settings(config, catalog)
     # shares are for several at once, and write whole parts of the cache alone
-    alone = nullcontext() if shard else locked(folder, "Choose another --out.", name="encode")
+    several = shard is not None or not is_first()
+    alone = nullcontext() if several else locked(folder, "Choose another --out.", name="encode")
     with alone:
-        done = run_encoders(
-            catalog,
-            named_encoders(config),
-            settings=encoder_settings(config, catalog),
-            running=running,
-            shard=shard,
-        )
+        if shard is None:
+            done = encode_by_share(catalog, named, settings=settings, running=running)
+        else:
+            done = run_encoders(catalog, named, settings=settings, running=running, shard=shard)
     for warning in done.catalog.warnings:
         if on_warning is not None:
             on_warning(warning)
@@ -173,6 +174,13 @@ def resources(
         workers=config.workers,
         tell=tell or (lambda _: None),
     )
+
+
+def encoded_folder(source: str, asked: str | None) -> Path | None:
+    """Return where a catalogue's encoded features are kept; nowhere for the embedded demo's."""
+    if asked is not None:
+        return Path(asked)
+    return None if source == DEMO else default_folder(source)
 
 
 def named_encoders(config: EncoderConfig) -> dict[str, str]:
@@ -205,6 +213,12 @@ def _size(encoder: Encoder) -> str:
 
 
 def _shard(config: EncodeConfig) -> tuple[int, int] | None:
+    started = processes().size
+    if started > 1 and (config.shard is not None or config.shards > 1):
+        raise ConfigError(
+            f"--shards: {started} processes were started together and share the items out by "
+            "themselves. Leave --shards and --shard out."
+        )
     if config.shard is None:
         if config.shards > 1:
             raise ConfigError(

@@ -13,6 +13,7 @@ from bayesfuse.estimator.checkpoints import Checkpoints
 from bayesfuse.estimator.run_folder import check_new_folder
 from bayesfuse.estimator.unfinished import FILE, Told, Unfinished, held, remove, unfinished_folder
 from bayesfuse.estimator.workflow import Fit, fit_run
+from bayesfuse.inference.distributed import is_first, processes
 
 FREE = ("device", "encoded", "strict", "workers")
 """Settings that may change when a fit goes on: they say where and how, not what."""
@@ -23,7 +24,7 @@ def fit_with_checkpoints(
 ) -> Fit:
     """Do what `bayesfuse.estimator.workflow.fit_run` does, so that it can be gone on with.
 
-    While it runs, nobody else can fit into `out`.
+    While it runs, nobody else can fit into `out`. Several processes keep no checkpoints.
 
     Args:
         source: The catalogue; None for the embedded demo catalogue.
@@ -39,6 +40,10 @@ def fit_with_checkpoints(
         BayesfuseError: Whatever is wrong with the catalogue, the settings or the training.
     """
     check_new_folder(out)
+    if not is_first():  # the first process writes for all
+        return fit_run(source, out, config, **hooks)
+    if processes().size > 1:
+        every = 0
     with held(out) as folder:
         if Checkpoints.any_in(folder):
             raise RunFolderError(
@@ -84,6 +89,11 @@ def resume(
         ConfigError: If a setting is another one.
         LockedError: If another process is fitting it.
     """
+    if processes().size > 1:
+        raise ConfigError(
+            f"--resume {run}: there are {processes().size} processes, and a fit goes on in one, as "
+            "one process began it. Start it without torchrun."
+        )
     run = _named(run)
     _told_of(run)  # before anything is made
     with held(run) as folder:

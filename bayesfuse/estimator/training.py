@@ -32,6 +32,7 @@ from bayesfuse.estimator.validating import Validator
 from bayesfuse.graph.linked_features import LinkedFeatures
 from bayesfuse.inference.checkpointing import load_tensors, module_states
 from bayesfuse.inference.class_weights import ClassWeights
+from bayesfuse.inference.distributed import own_seed, processes
 from bayesfuse.inference.history import Epoch, Step, SVIResult
 from bayesfuse.inference.svi import SVI
 
@@ -166,7 +167,8 @@ def _member(
     relations = relations_that_count(data, config)
     features = data.train
     if isinstance(features, LinkedFeatures):
-        features = features.thinned(config.neighbour_thinning, config.seed)
+        seed, parts = own_seed(config.seed), processes().size
+        features = features.thinned(config.neighbour_thinning, seed, parts)
     num_items, num_labels = data.train_labels.shape
     positives = torch.from_numpy(data.train_labels.sum(axis=0, dtype="float64"))
     weights = _weights(config, label_names, positives, num_items)

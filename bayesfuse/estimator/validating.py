@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from bayesfuse.data.batches import Batches
+from bayesfuse.data.features import FeatureTable
 from bayesfuse.estimator.finetuning import Finetuning
 from bayesfuse.estimator.joint_finetuning import JointFinetuning
+from bayesfuse.estimator.shares import by_share
 from bayesfuse.evaluation import metrics
 from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.history import Validation
@@ -43,18 +45,24 @@ class Validator:
 
     def probability(self, draws: int) -> NDArray[np.float32]:
         """Return the predictive probability of the items, `items x labels`."""
-        return self.predictive.mean(self._now(), draws)
+        return by_share(lambda some: self.predictive.mean(self._batches(some), draws), self._now())
 
     def draws_of_probability(self, draws: int) -> NDArray[np.float32]:
         """Return the draws whose mean `probability` is, `draws x items x labels`."""
-        return np.concatenate(list(self.predictive.chunks(self._now(), draws)), axis=1)
 
-    def _now(self) -> Batches:
+        def drawn(some: FeatureTable) -> NDArray[np.float32]:
+            return np.concatenate(list(self.predictive.chunks(self._batches(some), draws)), axis=1)
+
+        return by_share(drawn, self._now(), axis=1)
+
+    def _now(self) -> FeatureTable:
         """Return the items as the networks that are trained too make them now."""
         if self.finetuning is None:
-            return self.items
-        features = self.finetuning.val_features(self.items.features)
-        return Batches(features, self.items.labels, self.items.device)
+            return self.items.features
+        return self.finetuning.val_features(self.items.features)
+
+    def _batches(self, features: FeatureTable) -> Batches:
+        return Batches(features, None, self.items.device)
 
     def __call__(self) -> Validation:
         """Return the NLL (or other loss), weighted as in training, macro AP, and macro F1."""

@@ -16,20 +16,15 @@ from numpy.typing import NDArray
 from bayesfuse.config import CatalogConfig, FitConfig, ModelConfig, RunningConfig
 from bayesfuse.data.catalog import Catalog
 from bayesfuse.data.features import FeatureTable
-from bayesfuse.encoders.catalogues import Running, apply_encoders, run_encoders
+from bayesfuse.encoders.catalogues import Running
 from bayesfuse.encoders.running import Progress
 from bayesfuse.encoders.saving import load_encoders, save_encoders
 from bayesfuse.errors import ConfigError, RunFolderError, StorageError, UserError
-from bayesfuse.estimator.catalogs import (
-    DEMO,
-    encoded_folder,
-    options_as_fitted,
-    read_catalog,
-    rows_of_split,
-)
+from bayesfuse.estimator.catalogs import DEMO, options_as_fitted, read_catalog, rows_of_split
 from bayesfuse.estimator.classifier import FusionClassifier
 from bayesfuse.estimator.devices import choose_device
-from bayesfuse.estimator.encoding import encoder_settings, named_encoders, resources
+from bayesfuse.estimator.encoding import encoded_folder, encoder_settings, named_encoders, resources
+from bayesfuse.estimator.encoding_shares import apply_by_share, encode_by_share
 from bayesfuse.estimator.finetuning import Finetuning, finetuning_settings
 from bayesfuse.estimator.joint_finetuning import TEXT, JointFinetuning, is_joint, without_text
 from bayesfuse.estimator.links import check_finetuned_nodes
@@ -39,9 +34,11 @@ from bayesfuse.estimator.run_folder import (
     read_environment,
     save_run,
 )
+from bayesfuse.estimator.shares import by_share
 from bayesfuse.estimator.training_warnings import training_warnings
 from bayesfuse.estimator.unfinished import Unfinished
 from bayesfuse.evaluation.evaluate import Evaluation, evaluate
+from bayesfuse.inference.distributed import is_first
 from bayesfuse.inference.history import Epoch, Step
 
 
@@ -106,8 +103,7 @@ def fit_run(
         on_encoding: Called now and then while raw cells are encoded.
         on_warning: Called with each warning as it comes up.
         tell: Called with what the user should see at once, such as a download.
-        unfinished: Where checkpoints are kept and gone on from (see
-            `bayesfuse.estimator.resuming`, which most callers want); None to keep none.
+        unfinished: Where checkpoints are kept (`bayesfuse.estimator.resuming`); None for none.
 
     Raises:
         RunFolderError: If the run folder is there already.
@@ -134,7 +130,7 @@ def fit_run(
     if joint:  # the text is not encoded: the network reads it
         catalog = dataclasses.replace(catalog, raw=without_text(raw))
         named, given = without_text(named), without_text(given)
-    encoding = run_encoders(catalog, named, settings=given, running=running)
+    encoding = encode_by_share(catalog, named, settings=given, running=running)
     catalog, encoders = encoding.catalog, encoding.encoders
     finetuning: Finetuning | JointFinetuning | None = None
     if joint:
@@ -164,13 +160,13 @@ def fit_run(
         features = finetuning.val_features(features)
     evaluation = _evaluate(classifier, catalog, val, features)
     seconds = time.perf_counter() - started
-
-    interrupted = any(result.stopped == "interrupted" for result in classifier.results_)
+    if not is_first():
+        return Fit(out, classifier, evaluation, tuple(warnings), seconds)
 
     def extra(folder: Path) -> None:
         if encoders:
             save_encoders(folder, encoders)
-        if interrupted and unfinished is not None:
+        if unfinished is not None and classifier.results_[-1].stopped == "interrupted":
             unfinished.copy_to(folder)
 
     def write(path: Path, place: Unfinished | None = None) -> Path:
@@ -261,7 +257,7 @@ def open_run(
             strict=running.strict,
             on_progress=on_encoding,
         )
-        catalog = apply_encoders(catalog, encoders, running=how)
+        catalog = apply_by_share(catalog, encoders, running=how)
     catalog = dataclasses.replace(catalog, warnings=(*catalog.warnings, *notes))
     catalog = classifier.link(catalog, update_old=update_old)
     lacking = tuple(
@@ -342,8 +338,12 @@ def _evaluate(
     if not labelled.any():
         return None
     labels = known_labels(classifier, catalog)[rows[labelled]]
-    chunks = classifier.iter_proba(features.take(labelled), draws, seed)
-    mean = np.concatenate([chunk.mean(axis=0, dtype=np.float64) for chunk in chunks])
+
+    def predict(some: FeatureTable) -> NDArray[np.float64]:
+        chunks = classifier.iter_proba(some, draws, seed)
+        return np.concatenate([chunk.mean(axis=0, dtype=np.float64) for chunk in chunks])
+
+    mean = by_share(predict, features.take(labelled))
     return evaluate(mean, labels, classifier.label_names_, classifier.thresholds_)
 
 

@@ -125,7 +125,7 @@ class LinkedFeatures(FeatureTable):
         )
         return blocks, graphs[-1][1]
 
-    def thinned(self, share: float, seed: int) -> LinkedFeatures:
+    def thinned(self, share: float, seed: int, parts: int = 1) -> LinkedFeatures:
         """Return the table for training, in which items are seen with fewer neighbours.
 
         For every epoch (as many items as there are) neighbours are drawn anew: a node keeps none of
@@ -134,6 +134,7 @@ class LinkedFeatures(FeatureTable):
         Args:
             share: The share of nodes that have their neighbours thinned, in [0, 1].
             seed: Of all that is drawn.
+            parts: How many processes share the items out, each with a table of its own.
 
         Returns:
             A table over the same arrays, whose blocks differ from call to call.
@@ -146,7 +147,7 @@ class LinkedFeatures(FeatureTable):
         made = copy.copy(self)
         made._seed = None
         made._sampler = NeighbourSampler(self.graph, self.fan_out, seed)
-        made._thinning = _Thinning(self, share, seed) if share > 0 else None
+        made._thinning = _Thinning(self, share, seed, parts) if share > 0 else None
         return made
 
     def generators(self) -> dict[str, np.random.Generator]:
@@ -209,7 +210,7 @@ class LinkedFeatures(FeatureTable):
 class _Thinning:
     """A graph that is thinned anew each time that all items have been read."""
 
-    def __init__(self, table: LinkedFeatures, share: float, seed: int) -> None:
+    def __init__(self, table: LinkedFeatures, share: float, seed: int, parts: int) -> None:
         self._graph, self._fan_out = table.graph, table.fan_out
         self.self_loops = table.self_loops
         self._mask: Masks | None = None
@@ -217,7 +218,7 @@ class _Thinning:
             self._mask = np.append(table.relation_mask, np.uint64(0))
         self._shares = (share / 2, share / 2, 1 - share)
         self.rng = np.random.default_rng(seed)
-        self._left = 0
+        self._left, self._parts = 0, parts
         self._sampler: tuple[NeighbourSampler, Masks | None] | None = None
 
     def sampler(self, num_read: int, num_items: int) -> tuple[NeighbourSampler, Masks | None]:
@@ -233,7 +234,7 @@ class _Thinning:
             seed = int(self.rng.integers(2**62))
             mask = None if self._mask is None else self._mask[fewer.edges]
             self._sampler = NeighbourSampler(fewer.graph, self._fan_out, seed), mask
-            self._left = num_items
+            self._left = -(-num_items // self._parts)
         self._left -= num_read
         return self._sampler
 

@@ -14,13 +14,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LinearLR, LRScheduler, ReduceLROnPlateau
 
 from bayesfuse.errors import ConfigError, unknown_option
+
+if TYPE_CHECKING:
+    from bayesfuse.inference.history import SVISettings
 
 DECAYS = ("constant", "cosine", "plateau")
 
@@ -125,6 +128,33 @@ class TwoOptimisers:
                 self._plateaus.append(_reduce(optimiser, plateau or Plateau()))
             else:
                 self._curves.append(LambdaLR(optimiser, factor))
+
+    @classmethod
+    def by(
+        cls,
+        settings: SVISettings,
+        variational: Sequence[nn.Parameter],
+        deterministic: Sequence[nn.Parameter],
+        scales: Sequence[nn.Parameter],
+        groups: Sequence[Mapping[str, Any]],
+        steps_an_epoch: int,
+    ) -> Self:
+        """Return those of a training that goes by the settings."""
+        return cls(
+            variational,
+            deterministic,
+            learning_rate=settings.learning_rate,
+            scales=scales,
+            scale_learning_rate=settings.scale_learning_rate,
+            classifier_learning_rate=settings.classifier_learning_rate,
+            weight_decay=settings.weight_decay,
+            clip=settings.clip,
+            groups=groups,
+            total_steps=steps_an_epoch * settings.epochs,
+            warmup_steps=round(settings.warmup_epochs * steps_an_epoch),
+            decay=settings.learning_rate_decay,
+            plateau=settings.plateau,
+        )
 
     def zero_grad(self) -> None:
         """Forget the gradients."""

@@ -39,7 +39,7 @@ DEFAULT_MEMORY_BUDGET = 512 * 2**20
 HEARD_AT_ONCE = 16
 """Draws for which what items hear of each other is worked out in one call."""
 
-ITEMS_AT_ONCE = 256
+ITEMS_AT_ONCE = 1024
 """Items that go through the network together: what lies between two operations stays in the cache,
 and what is alike in all draws is made once."""
 

@@ -29,11 +29,13 @@ from bayesfuse.data.batches import Batch, Batches, drop_modalities, num_batches
 from bayesfuse.errors import TrainingError
 from bayesfuse.inference.adversarial import Shift, adversary
 from bayesfuse.inference.auxiliary import mean_term, request, total
-from bayesfuse.inference.checkpointing import Keep, module_states, restore_training
+from bayesfuse.inference.checkpointing import Keep, restore_training
 from bayesfuse.inference.choosing import BestEpoch
 from bayesfuse.inference.class_weights import ClassWeights
 from bayesfuse.inference.compiling import choose_kernels
+from bayesfuse.inference.data_parallel import DataParallel
 from bayesfuse.inference.diagnosis import diagnosis
+from bayesfuse.inference.distributed import from_first, own_seed
 from bayesfuse.inference.elbo import MultiLabelModel, Objective
 from bayesfuse.inference.front import Front
 from bayesfuse.inference.guides import Guide
@@ -95,7 +97,8 @@ class SVI:
 
         The best model is the one with the best posterior-predictive score on the validation items
         (NLL, unless another is monitored) among the epochs after the annealing has ended. Ctrl-C
-        ends the training there and keeps the best model so far.
+        ends the training there and keeps the best model so far. Several processes train one model
+        together (`bayesfuse.inference.data_parallel`).
 
         Args:
             train: The labelled training items, at least 2.
@@ -113,14 +116,15 @@ class SVI:
             TrainingError: If the loss is not finite; it names the step, the site and what to try.
         """
         run = TrainingRun(self, train)
-        with seeded(self.settings.seed, train.device):
+        with seeded(own_seed(self.settings.seed), train.device), run.together.normalising():
             if start is not None:
                 restore_training(run, start)
             try:
                 stopped = run.epochs(validate, on_step, on_epoch, keep)
             except KeyboardInterrupt:
                 stopped = "interrupted"
-                if run.step == 0:
+                # of several processes each is somewhere else in its step
+                if run.step == 0 or run.together.size > 1:
                     raise
         run.restore_best()
         if self.lifted is not None and self.guide is not None:
@@ -152,22 +156,14 @@ class TrainingRun:
         deterministic = [p for p in deterministic if id(p) not in apart]
         self.steps_an_epoch = num_batches(len(train), self.settings.batch_size)
         self.total_steps = self.steps_an_epoch * self.settings.epochs
-        self.optimisers = TwoOptimisers(
-            variational,
-            deterministic,
-            learning_rate=self.settings.learning_rate,
-            scales=[] if self.guide is None else self.guide.scale_parameters(),
-            scale_learning_rate=self.settings.scale_learning_rate,
-            classifier_learning_rate=self.settings.classifier_learning_rate,
-            weight_decay=self.settings.weight_decay,
-            clip=self.settings.clip,
-            groups=groups,
-            total_steps=self.total_steps,
-            warmup_steps=round(self.settings.warmup_epochs * self.steps_an_epoch),
-            decay=self.settings.learning_rate_decay,
-            plateau=self.settings.plateau,
+        scales = [] if self.guide is None else self.guide.scale_parameters()
+        self.optimisers = TwoOptimisers.by(
+            self.settings, variational, deterministic, scales, groups, self.steps_an_epoch
         )
+        self.trained = [*variational, *deterministic, *(p for g in groups for p in g["params"])]
+        self.together = DataParallel(self.modules(), len(train), self.settings.batch_size)
         self.step, self.history = 0, list[Epoch]()
+        self.num_items = 0  # of the last batch, over all processes
         self.best = BestEpoch.by(self.settings)
         draws = self.total_steps * self.settings.num_particles
         chosen = choose_kernels(self.settings.compile, self.guide, draws, self.settings.noise)
@@ -175,7 +171,7 @@ class TrainingRun:
         if self.objective is not None:
             self.noise.kernels = chosen.noise
         self.order = np.random.default_rng(self.settings.seed)
-        self.masks = torch.Generator().manual_seed(self.settings.seed)
+        self.masks = torch.Generator().manual_seed(own_seed(self.settings.seed))
 
     def epochs(
         self,
@@ -195,20 +191,21 @@ class TrainingRun:
                     module.train()
             nlls: list[float] = []
             kl = beta = 0.0
-            for batch in self.train.shuffled(settings.batch_size, self.order):
+            for batch in self.train.shuffled(settings.batch_size, self.order, self.together.share):
                 beta = self.beta()
                 nll, kl = self.take_step(batch, beta, epoch)
-                nlls.append(nll * len(batch.observed))
+                nlls.append(nll * self.num_items)
                 if on_step:
                     on_step(Step(self.step, self.total_steps, epoch, nll, kl, beta, val.nll))
             nll = sum(nlls) / len(self.train)
-            kl = self.kl()
+            kl = self.together.mean(self.kl())
             if not math.isfinite(nll + kl):
                 raise TrainingError(
                     diagnosis(self.step, epoch, nll + kl, nll, self.lifted, self.guide)
                 )
             if validate is not None:
-                val = validate()
+                # one machine's scores, so that all choose the same epoch and end in the same one
+                val = Validation(*from_first(tuple(validate())))
             took = time.perf_counter() - started
             scores = (val.nll, val.macro_ap, took, val.macro_f1)
             row = Epoch(epoch, nll, kl, beta, -nll - kl, *scores)
@@ -255,20 +252,20 @@ class TrainingRun:
                 loss = (here + moved) / 2
             else:
                 loss = loss_of(None)
-        told = passes[0]
-        value, nll_value = float(loss.detach()), float(told.nll)
+        first, penalty = passes[0], penalty_of(self.guide, self.lifted, settings, len(self.train))
+        told = [float(n) for n in (loss.detach(), first.nll, first.loss.detach(), first.beside)]
+        whole = self.together.step(
+            loss if penalty is None else loss + penalty, self.trained, len(observed), told
+        )
+        self.num_items = whole.num_items
+        value, nll, own, beside = whole.means
         if not math.isfinite(value):
-            raise TrainingError(
-                diagnosis(self.step, epoch, value, nll_value, self.lifted, self.guide)
-            )
-        penalty = penalty_of(self.guide, self.lifted, settings, len(self.train))
-        (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]  # torch's
+            raise TrainingError(diagnosis(self.step, epoch, value, nll, self.lifted, self.guide))
         self.optimisers.step()
         if settings.max_norm is not None:
             apply_max_norm_(self.network.get_submodule("classifier"), settings.max_norm)
         self.step += 1
-        rest = float(told.loss.detach()) - nll_value - told.beside
-        return nll_value, rest / beta if beta > 0 else math.nan
+        return nll, (own - nll - beside) / beta if beta > 0 else math.nan
 
     def scored(self, batch: Batch, beta: float, shift: Shift | None) -> _Scored:
         """Return the loss of a batch whose items are moved so far, and its parts."""
@@ -297,7 +294,8 @@ class TrainingRun:
         how: dict[str, Any] = {"beta": beta, "shift": shift}
         try:
             with (
-                pyro.validation_enabled(self.step == 0),
+                # one process alone could not end here: the others would wait for it
+                pyro.validation_enabled(self.step == 0 and self.together.size == 1),
                 self.noise.applied(inputs, observed, *linked),
                 self.guide.drawn_by(self.kernels, self.lifted),
             ):
@@ -332,9 +330,15 @@ class TrainingRun:
         with torch.no_grad(), pyro.validation_enabled(False):
             return float(self.objective.kl())
 
+    def modules(self) -> list[nn.Module]:
+        """Return all that training changes."""
+        priors = self.lifted.priors if self.lifted else None
+        found = [self.network, self.guide, priors, self.front]
+        return [module for module in found if module is not None]
+
     def state(self) -> list[dict[str, Tensor]]:
         """Return every tensor that training changes (shared, not copied)."""
-        return module_states(self)
+        return [module.state_dict() for module in self.modules()]
 
     def restore_best(self) -> None:
         """Load the best state; the last one if none was chosen."""

@@ -47,6 +47,19 @@ def test_labels_of_other_items_are_refused() -> None:
         Batches(make().features, np.zeros((10, 3), np.float32))
 
 
+@pytest.mark.parametrize("shares", [1, 2, 3])
+def test_shares_of_a_batch_make_up_the_batch(shares: int) -> None:
+    items = make(45)
+    found = [
+        list(items.shuffled(16, np.random.default_rng(0), (share, shares)))
+        for share in range(shares)
+    ]
+    for number, batch in enumerate(items.shuffled(16, np.random.default_rng(0))):
+        parts = [part[number] for part in found]
+        assert torch.equal(torch.cat([p.inputs["year"] for p in parts]), batch.inputs["year"])
+        assert max(map(len, (p.observed for p in parts))) <= 6 * 3 // shares
+
+
 @given(num_items=st.integers(2, 300), batch_size=st.integers(2, 64), seed=st.integers(0, 9))
 def test_an_epoch_has_every_item_once_in_equal_batches(
     num_items: int, batch_size: int, seed: int

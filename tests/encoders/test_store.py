@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from bayesfuse.data.arrays import member_names, open_array
-from bayesfuse.encoders.store import EncodedModality, default_folder, make_folder, write_features
+from bayesfuse.encoders.store import (
+    EncodedModality,
+    default_folder,
+    make_folder,
+    read_features,
+    write_features,
+)
 from bayesfuse.errors import UserError
 
 
@@ -85,3 +91,18 @@ def test_sequences_are_stored_with_their_places(tmp_path, modality):
     assert stored.shape == (4, 2, 2)
     np.testing.assert_array_equal(stored.read(np.array([0, 3]))[0][1, 0], steps[2])
     assert modality.stored(steps) is steps
+
+
+def test_another_process_reads_what_was_written(tmp_path, modality):
+    steps = np.arange(14, dtype=np.float32).reshape(7, 2)
+    np.save(tmp_path / "steps.npy", steps)
+    starts, lengths = np.array([0, 3, 3, 6]), np.array([3, 0, 3, 1])
+    long = EncodedModality(tmp_path / "steps.npy", lengths > 0, "4567", starts, lengths)
+    write_features(tmp_path, "id", np.array(list("abcd")), {"text": modality, "plot": long})
+    values, observed = read_features(tmp_path, "text")
+    np.testing.assert_array_equal(values, np.load(modality.values))
+    np.testing.assert_array_equal(observed, modality.observed)
+    values, observed = read_features(tmp_path, "plot")
+    found, used = values.read(np.array([0, 3]))
+    np.testing.assert_array_equal(found[used], steps[[0, 1, 2, 6]])
+    np.testing.assert_array_equal(observed, [True, False, True, True])

@@ -566,7 +566,7 @@ def test_a_mistake_that_is_none_of_numbers_stays_itself(
 ) -> None:
     train = make_batches()
     assert train.labels is not None
-    halves = Batches(train.features, 0.5 * train.labels)
+    halves = Batches(train.features, 1.5 * train.labels)
     with pytest.raises(ValueError, match="support") as caught:
         fit(make_fused(), halves)
     assert not isinstance(caught.value, TrainingError)
