@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,9 +20,13 @@ from bayesfuse.cli_open import (
     how_drawn,
     open_with,
 )
+from bayesfuse.cli_processes import shared
 from bayesfuse.config import PredictConfig
 from bayesfuse.errors import ConfigError, unknown_option, write_error
 from bayesfuse.terminal import options_of, refuse_to_overwrite, rows_progress
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FORMS = ("html", "md")
 """What a report can be written as."""
@@ -40,6 +44,7 @@ RobustnessOption = Annotated[
 
 
 @options_of(PredictConfig)
+@shared
 def predict(
     run: RunArgument,
     catalog: CatalogArgument = None,
@@ -47,6 +52,15 @@ def predict(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Parquet file to make, one row an (item, label).")
     ] = Path("predictions.parquet"),
+    parts: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Make a folder of so many Parquet files in place of one file; run again after a "
+            "stop, it makes those that are missing. A part a process under torchrun.",
+            show_default=False,
+        ),
+    ] = None,
     item: Annotated[
         list[str] | None,
         typer.Option(help="Id or title of an item, for that alone; may come several times."),
@@ -63,7 +77,12 @@ def predict(
     flags: Mapping[str, Any] = {},  # filled by the decorator, never changed
 ) -> None:
     """Predict tags with posterior draws: mean, spread, interval and mutual information."""
-    for path in filter(None, (out, explain)):
+    from bayesfuse.estimator.prediction_parts import check_parts, prediction_parts, wants_parts
+
+    in_parts = wants_parts(parts)
+    if in_parts:
+        check_parts(out, explain)
+    for path in filter(None, (None if in_parts else out, explain)):
         refuse_to_overwrite(path)
     opened, options = open_with(run, catalog, split, flags, labelled=False)
     from bayesfuse.estimator.explanations import check_explainable, write_explanations
@@ -78,19 +97,28 @@ def predict(
     rows = opened.rows
     drawn = drawing(opened, options)
     draws, seed = drawn.draws, drawn.seed
-    tables = iter_predictions(
-        opened.classifier,
-        opened.catalog.features.take(rows),
-        opened.catalog.ids[rows],
-        draws=draws,
-        seed=seed,
-        decision=options.decision,
-        kind=drawn.kind,
-    )
+
+    def predicted(some: slice) -> Iterator[pa.Table]:
+        return iter_predictions(
+            opened.classifier,
+            opened.catalog.features.take(rows[some]),
+            opened.catalog.ids[rows[some]],
+            draws=draws,
+            seed=seed,
+            decision=options.decision,
+            kind=drawn.kind,
+        )
+
     metadata = {**drawn.to_dict(), **opened.config.told(), "without": list(opened.without)}
     metadata |= {"update_old": options.update_old, "decision": rule.to_dict()}
-    with rows_progress(len(rows) * len(opened.classifier.label_names_)) as on_rows:
-        count = write_predictions(tables, out, metadata, on_rows)
+    num_labels = len(opened.classifier.label_names_)
+    if in_parts:
+        todo = prediction_parts(out, parts, opened.catalog.ids[rows], run, metadata)
+        with rows_progress(todo.num_mine * num_labels) as on_rows:
+            count = todo.write(predicted, on_rows)
+    else:
+        with rows_progress(len(rows) * num_labels) as on_rows:
+            count = write_predictions(predicted(slice(None)), out, metadata, on_rows)
     how = how_drawn(opened, draws, drawn.kind)
     by = f", tags decided by {rule.goal}" if rule is opened.classifier.rule_ else ""
     typer.echo(f"{len(rows):,} items, {count:,} rows, {how}{by}: {out}")

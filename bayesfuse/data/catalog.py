@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesfuse.data.catalog_file import FILE_NAME, Setting, read_catalog_file
+from bayesfuse.data.catalog_file import FILE_NAME, Setting, is_described, read_catalog_file
 from bayesfuse.data.description import CatalogDescription, LabelCount, ModalityDescription
 from bayesfuse.data.features import FeatureTable
 from bayesfuse.data.findings import Findings
@@ -93,6 +93,8 @@ class Catalog:
     ) -> Catalog:
         """Read a folder with `catalog.toml`, or one Parquet, CSV or JSON-lines file.
 
+        A folder of Parquet files without `catalog.toml` is read as one file.
+
         The options that name columns are for a single file; a folder's `catalog.toml` says the
         same in its keys.
 
@@ -150,7 +152,7 @@ class Catalog:
         if not path.exists():
             raise CatalogError(path, [f"{path}: no such file or folder."])
         findings = Findings()
-        if path.is_dir() or path.name == FILE_NAME:
+        if is_described(path):
             file = path / FILE_NAME if path.is_dir() else path
             if given:
                 names = ", ".join(f"--{name.replace('_', '-')}" for name in given)

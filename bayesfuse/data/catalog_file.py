@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from bayesfuse.config.parsing import parse_toml
 from bayesfuse.data.findings import Findings
 from bayesfuse.data.modality_names import modality_name_problems
+from bayesfuse.data.parquet_parts import part_files
 from bayesfuse.data.tables import TABLE_SUFFIXES
 from bayesfuse.errors import CatalogError, did_you_mean
 
@@ -120,6 +121,16 @@ class CatalogSpec(_Spec):
     delimiter: str | None = None
     modalities: dict[str, ModalitySpec] = Field(default_factory=dict)
     graph: GraphSpec = GraphSpec()
+
+
+def is_described(path: Path) -> bool:
+    """Return whether a catalogue is a folder with a `catalog.toml`, or that file, and no table.
+
+    A folder of Parquet files that has none is a table.
+    """
+    if path.name == FILE_NAME:
+        return True
+    return os.path.isdir(path) and ((path / FILE_NAME).exists() or not part_files(path))
 
 
 def read_catalog_file(path: Path, findings: Findings) -> CatalogSpec:

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bayesfuse.data.sequences import Ragged, Sequences
-from bayesfuse.data.tables import open_table, parquet_batches, table_suffix
+from bayesfuse.data.tables import open_table, parquet_batches, parquet_schema, table_suffix
 from bayesfuse.errors import CatalogError
 
 AnyArray = NDArray[Any]
@@ -36,12 +35,12 @@ def read_list_column(
         CatalogError: If the file, the column or its lists do not fit.
     """
     table = open_table(path)
-    if table_suffix(path) != ".parquet":
+    if table_suffix(path) != ".parquet" and not path.is_dir():
         raise CatalogError(
             path, [f"{path}: a column of features has to be in a .parquet file; write it there."]
         )
     table.require(name, "features")
-    kind = pq.read_schema(path).field(name).type
+    kind = parquet_schema(table).field(name).type
     depth, numbers = 0, kind
     while _is_list(numbers):
         depth, numbers = depth + 1, numbers.value_type

@@ -44,6 +44,22 @@ class ParquetColumns:
         with reading_parquet(path):
             return cls(path, pq.ParquetFile(path))
 
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns and their types."""
+        return self.file.schema_arrow
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows."""
+        return int(self.file.metadata.num_rows)
+
+    def batches(self, name: str) -> Iterator[pa.Array]:
+        """Yield a column's cells, some 65,536 rows at a time."""
+        with reading_parquet(self.path):
+            for batch in self.file.iter_batches(columns=[name]):
+                yield batch.column(0)
+
     def read(self, name: str) -> list[Cell]:
         """Return a column's cells."""
         every_row = np.arange(self.file.metadata.num_rows, dtype=np.int64)

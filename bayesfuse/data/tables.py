@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bayesfuse.data.parquet_columns import ParquetColumns, reading_parquet
+from bayesfuse.data.parquet_columns import ParquetColumns
+from bayesfuse.data.parquet_parts import ParquetParts, part_files
 from bayesfuse.data.table_columns import Cell, Chunks, Columns, RowNumbers
 from bayesfuse.data.text_tables import (
     COMPRESSED,
@@ -128,10 +129,11 @@ def is_blank(cell: Cell) -> bool:
 def open_table(path: Path, delimiter: str | None = None) -> Table:
     """Open a table: `.parquet`, `.csv`, `.tsv`, `.jsonl` or `.ndjson`.
 
-    Text may be compressed (`.csv.gz`, also `.bz2` and `.xz`) and has to be UTF-8.
+    Text may be compressed (`.csv.gz`, also `.bz2` and `.xz`) and has to be UTF-8. A folder of
+    Parquet files is one table, too.
 
     Args:
-        path: The file.
+        path: The file or folder.
         delimiter: What separates the fields of a CSV; `,` (in `.tsv` a tab) if not given.
 
     Returns:
@@ -141,7 +143,8 @@ def open_table(path: Path, delimiter: str | None = None) -> Table:
     Raises:
         CatalogError: If the file is missing, damaged, or not what its name says.
     """
-    suffix = table_suffix(path)
+    parts = part_files(path)
+    suffix = ".parquet" if parts else table_suffix(path)
     if suffix is None:
         raise CatalogError(
             path,
@@ -150,7 +153,7 @@ def open_table(path: Path, delimiter: str | None = None) -> Table:
                 f"(text also with {', '.join(COMPRESSED)})."
             ],
         )
-    if not os.path.isfile(path):  # of a name that is too long, too
+    if not parts and not os.path.isfile(path):  # of a name that is too long, too
         raise CatalogError(path, [f"{path}: no such file."])
     if delimiter is not None and suffix not in DELIMITERS:
         raise CatalogError(path, [f"{path}: a delimiter is for CSV; leave it out for {suffix}."])
@@ -189,14 +192,26 @@ def parquet_batches(table: Table, name: str) -> Iterator[pa.Array]:
         CatalogError: If the table is no Parquet file, has no such column, or cannot be read.
     """
     table.require(name)
-    if not isinstance(table.columns, ParquetColumns):
+    yield from _parquet(table).batches(name)
+
+
+def parquet_schema(table: Table) -> pa.Schema:
+    """Return the columns of a Parquet table and their types.
+
+    Raises:
+        CatalogError: If the table is no Parquet file.
+    """
+    return _parquet(table).schema
+
+
+def _parquet(table: Table) -> ParquetColumns | ParquetParts:
+    if not isinstance(table.columns, ParquetColumns | ParquetParts):
         raise CatalogError(table.path, [f"{table.path}: expected a .parquet file."])
-    with reading_parquet(table.path):
-        for batch in table.columns.file.iter_batches(columns=[name]):
-            yield batch.column(0)
+    return table.columns
 
 
 def _open_parquet(path: Path) -> Table:
-    columns = ParquetColumns.open(path)
-    names = tuple(str(name) for name in columns.file.schema_arrow.names)
-    return Table(path, names, int(columns.file.metadata.num_rows), False, columns)
+    opened = ParquetParts if os.path.isdir(path) else ParquetColumns
+    columns: ParquetColumns | ParquetParts = opened.open(path)
+    names = tuple(str(name) for name in columns.schema.names)
+    return Table(path, names, columns.num_rows, False, columns)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bayesfuse.config import CatalogConfig, FitConfig, TableConfig
 from bayesfuse.data.catalog import Catalog
-from bayesfuse.data.catalog_file import FILE_NAME, split_reference
+from bayesfuse.data.catalog_file import is_described, split_reference
 from bayesfuse.data.demo import write_demo
 from bayesfuse.data.tables import TABLE_SUFFIXES, open_table, table_suffix
 from bayesfuse.data.text_tables import DELIMITERS
@@ -73,7 +73,7 @@ def options_as_fitted(
         The options, and what was left out, one sentence each.
     """
     path = Path(source)
-    if not path.is_file() or path.name == FILE_NAME:
+    if not path.exists() or is_described(path):
         return options, []
     asked = options.model_dump(exclude_none=True)
     flags = fitted.model_dump(include=set(TableConfig.model_fields) | {"split"}, exclude_none=True)

@@ -162,8 +162,24 @@ def share_of(count: int, block: int = 1) -> slice:
         >>> share_of(10)
         slice(0, 10, None)
     """
+    return part_of(count, _now.rank, _now.size, block)
+
+
+def part_of(count: int, number: int, parts: int, block: int = 1) -> slice:
+    """Return which of so many things are in one of equal parts, as far as blocks stay together.
+
+    Args:
+        count: How many things there are.
+        number: Which part, from 0.
+        parts: How many parts.
+        block: How many things stay together.
+
+    Example:
+        >>> [part_of(10, number, 3, block=2) for number in range(3)]
+        [slice(0, 2, None), slice(2, 6, None), slice(6, 10, None)]
+    """
     blocks = -(-count // block)
-    bounds = [min(count, blocks * k // _now.size * block) for k in (_now.rank, _now.rank + 1)]
+    bounds = [min(count, blocks * k // parts * block) for k in (number, number + 1)]
     return slice(*bounds)
 
 
