@@ -85,6 +85,7 @@ def predict(
     for path in filter(None, (None if in_parts else out, explain)):
         refuse_to_overwrite(path)
     opened, options = open_with(run, catalog, split, flags, labelled=False)
+    from bayesfuse.estimator.drift import drift_of
     from bayesfuse.estimator.explanations import check_explainable, write_explanations
     from bayesfuse.estimator.predictions import iter_predictions, write_predictions
     from bayesfuse.estimator.rules import rule_of
@@ -111,6 +112,8 @@ def predict(
 
     metadata = {**drawn.to_dict(), **opened.config.told(), "without": list(opened.without)}
     metadata |= {"update_old": options.update_old, "decision": rule.to_dict()}
+    drift = drift_of(opened)
+    metadata["drift"] = drift.to_dict()
     num_labels = len(opened.classifier.label_names_)
     if in_parts:
         todo = prediction_parts(out, parts, opened.catalog.ids[rows], run, metadata)
@@ -122,6 +125,8 @@ def predict(
     how = how_drawn(opened, draws, drawn.kind)
     by = f", tags decided by {rule.goal}" if rule is opened.classifier.rule_ else ""
     typer.echo(f"{len(rows):,} items, {count:,} rows, {how}{by}: {out}")
+    if drift.told:
+        typer.echo(str(drift))
     if explain is not None:
         most = explain_neighbours
         count = write_explanations(opened, explain, metadata, draws=draws, seed=seed, most=most)

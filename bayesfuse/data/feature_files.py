@@ -134,14 +134,19 @@ class FeatureReader:
     ) -> NDArray[np.bool_] | None:
         if wanted is None:
             found = _beside(member, (f"{member}_observed", f"{name}_observed"), members)
-            return None if found is None else _as_mask(name, read_array(path, found).tolist())
+            return (
+                None
+                if found is None
+                else _as_mask(name, np.atleast_1d(read_array(path, found)).tolist())
+            )
         if wanted in self.table.names:
             return _as_mask(name, self.table.column(wanted))
         if wanted in members:
-            return _as_mask(name, read_array(path, wanted).tolist())
+            return _as_mask(name, np.atleast_1d(read_array(path, wanted)).tolist())
         named = split_reference(wanted, ARRAY_SUFFIXES)
         if named is not None:
-            return _as_mask(name, read_array(self.locate(named[0]), named[1]).tolist())
+            mask = read_array(self.locate(named[0]), named[1])
+            return _as_mask(name, np.atleast_1d(mask).tolist())
         options = [*members, *self.table.names]
         raise FeatureError(
             f'modalities.{name}: observed "{wanted}" is neither a member of {path.name}, nor a '

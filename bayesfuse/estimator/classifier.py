@@ -21,6 +21,7 @@ from bayesfuse.estimator import inputs
 from bayesfuse.estimator.checkpoints import Checkpoints
 from bayesfuse.estimator.devices import choose_device, choose_precision
 from bayesfuse.estimator.drawing import Draws, chunks_of, numbers_of
+from bayesfuse.estimator.drift import Look, looks_of_fit
 from bayesfuse.estimator.finetuning import Finetuning
 from bayesfuse.estimator.inputs import Labels, TrainingData
 from bayesfuse.estimator.joint_finetuning import JointFinetuning
@@ -126,6 +127,7 @@ class FusionClassifier(ClassifierMixin, ModelParameters):  # type: ignore[misc] 
             checkpoints=checkpoints,
         )
         self.model_, validator = trained.model, trained.validator
+        self.looks_: dict[str, Look] = looks_of_fit(data.val, self.model_.network)
         self.results_: tuple[SVIResult, ...] = trained.results
         self.history_ = self.result_.history
         self.n_iter_ = len(self.history_)

@@ -36,6 +36,7 @@ from bayesfuse.config import FitConfig, ModelConfig
 from bayesfuse.data.whole_files import remove_left_behind, whole_folder
 from bayesfuse.errors import BayesfuseError, ConfigError, FeatureError, RunFolderError, write_error
 from bayesfuse.estimator.devices import choose_device
+from bayesfuse.estimator.drift import looks_from_dict, looks_to_dict
 from bayesfuse.estimator.files import (
     FORMAT,
     read_json,
@@ -224,9 +225,8 @@ def _read_run(kind: type[FusionClassifier], path: Path, device: str) -> FusionCl
         classifier.columns_ = columns
         classifier.modalities = columns
         classifier.n_features_in_ = sum(map(len, columns.values()))
-    feature_names = about["feature_names"]
-    if feature_names is not None:
-        classifier.feature_names_in_ = np.array(feature_names, object)
+    if about["feature_names"] is not None:
+        classifier.feature_names_in_ = np.array(about["feature_names"], object)
     told = {
         len(classifier.label_names_),
         *map(len, (labels["thresholds"], labels["train_positives"])),
@@ -234,6 +234,7 @@ def _read_run(kind: type[FusionClassifier], path: Path, device: str) -> FusionCl
     if len(told) > 1 or num_items != labels["num_items"]:
         raise ValueError("labels.json and model.safetensors are not of the same fit")
     results = read_results(path, metrics)
+    classifier.looks_ = looks_from_dict(about.get("looks"))
     choose_device(device)
     classifier.config_ = model_config
     classifier.model_ = build_model(
@@ -247,8 +248,7 @@ def _read_run(kind: type[FusionClassifier], path: Path, device: str) -> FusionCl
     )
     classifier.model_.load_tensors(tensors, path / "model.safetensors")
     classifier.links_ = Links.read(path, widths) if about.get("linked") else None
-    names = classifier.label_names_
-    classifier.recalibration_ = read_recalibration(model_config, names, path)
+    classifier.recalibration_ = read_recalibration(model_config, classifier.label_names_, path)
     classifier.rule_ = read_rule(classifier.label_names_, path)
     classifier.results_, classifier.history_ = results, results[0].history
     classifier.n_iter_ = len(classifier.history_)
@@ -344,6 +344,7 @@ def _write_model(classifier: FusionClassifier, file: Path) -> None:
         "relations": model.network.relations,
         "sequences": model.network.sequences,
         "transformer": None if transformer is None else transformer.to_json(),
+        "looks": looks_to_dict(getattr(classifier, "looks_", {})),
     }
     # one key, since safetensors writes several in an order that differs from run to run
     save_file(tensors, file, {FORMAT: json.dumps(about)})

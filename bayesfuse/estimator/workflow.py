@@ -27,6 +27,7 @@ from bayesfuse.estimator.encoding import encoded_folder, encoder_settings, named
 from bayesfuse.estimator.encoding_shares import apply_by_share, encode_by_share
 from bayesfuse.estimator.finetuning import Finetuning, finetuning_settings
 from bayesfuse.estimator.joint_finetuning import TEXT, JointFinetuning, is_joint, without_text
+from bayesfuse.estimator.lacking import lacking
 from bayesfuse.estimator.links import check_finetuned_nodes
 from bayesfuse.estimator.run_folder import (
     check_new_folder,
@@ -260,12 +261,8 @@ def open_run(
         catalog = apply_by_share(catalog, encoders, running=how)
     catalog = dataclasses.replace(catalog, warnings=(*catalog.warnings, *notes))
     catalog = classifier.link(catalog, update_old=update_old)
-    lacking = tuple(
-        f'{catalog.source} has no modality "{name}": it counts as missing for every item.'
-        for name in classifier.model_.network.names
-        if name not in catalog.features
-    )
-    catalog = dataclasses.replace(catalog, warnings=(*catalog.warnings, *lacking))
+    notes = lacking(classifier, catalog, labelled=labelled)
+    catalog = dataclasses.replace(catalog, warnings=(*catalog.warnings, *notes))
     rows = rows_of_split(catalog, split, labelled=labelled)
     for warning in catalog.warnings:
         if on_warning is not None:

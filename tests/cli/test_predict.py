@@ -81,6 +81,9 @@ def test_seed_draws_and_decision(place: Path, fitted: Path, bayesfuse: Bayesfuse
     about |= {"recalibrate": "none", "loss": "bce", "label_smoothing": 0.0}
     about |= {"beside_likelihood": []}
     assert metadata.pop("decision")["goal"] == "half"
+    drift = metadata.pop("drift")
+    assert (drift["items"], drift["told"], drift["people"]) == (NUM_ITEMS, [], {})
+    assert drift["modalities"].keys() == {"text", "image"}
     assert metadata == {"draws": 9, "seed": 0, "draw_kind": "joint", **about, "update_old": False}
 
 
