@@ -4,6 +4,8 @@
 #   make demo       train on the embedded demo catalogue and write a report
 #   make test       lint, then every test that is not slow
 #   make test-slow  the slow tests: long training runs, statistics, the documentation site
+#   make fuzz       broken files by the ten thousand for every reader (CASES=100000 for more)
+#   make audit      known vulnerabilities of the packages that are installed
 #   make lint       ruff, mypy, import-linter; changes nothing
 #   make fix        let ruff mend what it can
 #   make bench      seconds a step, a draw and an item, memory, start-up, and how all of it grows
@@ -23,7 +25,7 @@ DEMO := demo-run
 # A process a core, each with one thread: the tests' networks are too small for more.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
-.PHONY: setup demo test test-slow lint fix bench docs clean
+.PHONY: setup demo test test-slow fuzz audit lint fix bench docs clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -54,6 +56,21 @@ test: lint
 
 test-slow: setup
 	$(PYTEST) -m slow
+
+# First by hypothesis, then guided by coverage where atheris is to be had (Linux, Python to 3.13).
+fuzz: setup
+	BAYESFUSE_FUZZ_CASES=$(or $(CASES),10000) $(PYTEST) -m slow tests/fuzz
+	$(PIP) atheris
+	@for target in $$($(BIN)/python -c 'from tests.fuzz.targets import TARGETS; print(*TARGETS)'); do \
+		echo "fuzzing $$target"; \
+		OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/coverage_guided.py $$target \
+			-runs=$(or $(CASES),10000) -timeout=20 -rss_limit_mb=4096 -verbosity=0 || exit 1; \
+	done
+
+# Asks pypi.org, so that it needs the network; what is installed is what constraints.txt names.
+audit: setup
+	$(PIP) pip-audit
+	$(BIN)/python -m pip_audit --skip-editable
 
 lint: setup
 	$(BIN)/ruff check .

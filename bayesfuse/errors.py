@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 from collections.abc import Iterable, Sequence
+
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but tab and line break, and those that turn the direction of text."""
 
 
 class BayesfuseError(Exception):
@@ -112,3 +116,15 @@ def unknown_option(what: str, got: str, options: Iterable[str]) -> str:
     """
     names = sorted(options)
     return f'Unknown {what} "{got}"; expected one of {", ".join(names)}.{did_you_mean(got, names)}'
+
+
+def plain(message: str) -> str:
+    r"""Return a message in which what would steer a terminal is spelt out, as in `\x1b`.
+
+    Names and cells of a catalogue come into messages, and nobody knows who wrote them.
+
+    Example:
+        >>> plain("no column \x1b]0;owned\x07")
+        'no column \\x1b]0;owned\\x07'
+    """
+    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], message)

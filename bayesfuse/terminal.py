@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 import typer
 
 from bayesfuse.config import DEEP_RULES, ELBOS, Config, FinetuneConfig, FitConfig, GraphConfig
-from bayesfuse.errors import BayesfuseError, UserError
+from bayesfuse.errors import BayesfuseError, UserError, plain
 from bayesfuse.inference.distributed import is_first, num_started
 from bayesfuse.signals import sigterm_as_ctrl_c
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 def warn(message: str) -> None:
     """Print a warning on stderr, once for all processes."""
     if is_first():
-        typer.echo(f"Warning: {message}", err=True)
+        typer.echo(f"Warning: {plain(message)}", err=True)
 
 
 def tell(message: str) -> None:
     """Print on stderr what the user should see at once and need not act upon."""
     if is_first():
-        typer.echo(message, err=True)
+        typer.echo(plain(message), err=True)
 
 
 def refuse_to_overwrite(path: Path, advice: str = "Choose another --out.") -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayesfuse import errors
-from bayesfuse.errors import BayesfuseError, CatalogError, did_you_mean, unknown_option
+from bayesfuse.errors import BayesfuseError, CatalogError, did_you_mean, plain, unknown_option
 
 KINDS = [
     kind
@@ -18,6 +18,7 @@ MISTAKES = [
     errors.CatalogError,
     errors.FeatureError,
     errors.RunFolderError,
+    errors.LockedError,
     errors.MissingExtraError,
 ]
 
@@ -62,3 +63,9 @@ def test_an_unknown_option_says_got_expected_and_nearest() -> None:
 @given(option=st.text(min_size=1, max_size=12), others=st.lists(st.text(max_size=12), max_size=5))
 def test_an_option_itself_is_always_nearest(option: str, others: list[str]) -> None:
     assert did_you_mean(option, [*others, option]) == f' Did you mean "{option}"?'
+
+
+def test_a_message_does_not_steer_a_terminal() -> None:
+    assert plain("Grün\t\n日本") == "Grün\t\n日本"
+    assert plain("\x1b[2J\x9b\r\x00") == r"\x1b[2J\x9b\r\x00"
+    assert plain("exe\u202egpj") == r"exe\u202egpj"

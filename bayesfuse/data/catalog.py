@@ -9,10 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesfuse.data.catalog_file import FILE_NAME, Setting, is_described, read_catalog_file
+from bayesfuse.data.catalog_file import (
+    FILE_NAME,
+    Setting,
+    files_outside,
+    is_described,
+    read_catalog_file,
+)
 from bayesfuse.data.description import CatalogDescription, LabelCount, ModalityDescription
 from bayesfuse.data.features import FeatureTable
-from bayesfuse.data.findings import Findings
+from bayesfuse.data.findings import Findings, first_few
 from bayesfuse.data.label_sources import SourceAgreement
 from bayesfuse.data.raw import RawColumn
 from bayesfuse.data.reading import Reading, spec_of_flags
@@ -158,6 +164,12 @@ class Catalog:
                 names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
                 findings.problem(f"{names}: for a single file; what a folder holds, {file} says.")
             spec = read_catalog_file(file, findings)
+            outside = files_outside(spec, file.parent)
+            if outside:
+                findings.warn(
+                    f"{file} reads files outside of its folder ({first_few(outside)}). If it is "
+                    "not your own, do you trust who wrote it?"
+                )
             table = _opened(file.parent / spec.table, spec.delimiter, path, findings)
             folders = [file.parent]
         else:

@@ -21,6 +21,7 @@ from bayesfuse.data.tables import TABLE_SUFFIXES
 from bayesfuse.errors import CatalogError, did_you_mean
 
 FILE_NAME = "catalog.toml"
+_SUFFIXES = (*TABLE_SUFFIXES, ".npz", ".npy", ".h5", ".hdf5", ".he5")
 
 Scalar = bool | int | float | str
 Setting = Scalar | tuple[Scalar, ...] | dict[str, Scalar | tuple[Scalar, ...]]
@@ -194,6 +195,28 @@ def make_spec(content: Mapping[str, object], source: object, findings: Findings)
     for problem in _meaning_problems(spec):
         findings.problem(problem)
     return spec
+
+
+def files_outside(spec: CatalogSpec, folder: Path) -> list[str]:
+    """Return the files that a `catalog.toml` names and that are not in its folder.
+
+    Links are followed, since whoever wrote the one may have made the other.
+
+    Args:
+        spec: What it says.
+        folder: Its folder.
+    """
+    named = [spec.table]
+    for modality in spec.modalities.values():
+        references = (modality.column, modality.features, modality.observed)
+        found = (split_reference(r, _SUFFIXES) for r in references if r is not None)
+        named += [reference[0] for reference in found if reference is not None]
+    home = os.path.realpath(folder)
+    return [
+        name
+        for name in dict.fromkeys(named)
+        if "\0" not in name and os.path.commonpath([home, os.path.realpath(folder / name)]) != home
+    ]
 
 
 def split_reference(reference: str, suffixes: Iterable[str]) -> tuple[str, str | None] | None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import csv
 import gzip
 import io
 import itertools
 import json
 import lzma
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from bayesfuse.config.parsing import parse_json
 from bayesfuse.data.spooled_columns import Spool
@@ -25,6 +28,14 @@ DELIMITERS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
 COMPRESSED = (".gz", ".bz2", ".xz")
 _CANDIDATES = (",", ";", "\t", "|")
+
+MOST_CHARACTERS = 1 << 28
+"""Of a cell, and of a line of it: beyond that a quote is not closed, or the file is no table."""
+
+MOST_UNPACKED = 1 << 30
+MOST_RATIO = 200
+"""A compressed table of more bytes than the former is no more than so many times its file's size:
+real texts come to 3 to 20 times, and a decompression bomb to a thousand and more."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +126,8 @@ def likely_delimiter(header: str, used: str, *, chosen: bool) -> str | None:
 
 def _lines(path: Path, file: TextIO, used: str, *, chosen: bool) -> Iterator[str]:
     """Return the lines of a CSV, once its header speaks for the delimiter."""
-    first = file.readline()
+    rest = _bounded(path, file)
+    first = next(rest, "")
     if not first.strip():
         raise CatalogError(path, [f"{path}: the table is empty; expected a header and rows."])
     likely = likely_delimiter(first.rstrip("\r\n"), used, chosen=chosen)
@@ -129,7 +141,21 @@ def _lines(path: Path, file: TextIO, used: str, *, chosen: bool) -> Iterator[str
                 f'delimiter = "{shown}").'
             ],
         )
-    return itertools.chain([first], file)
+    return itertools.chain([first], rest)
+
+
+def _bounded(path: Path, file: TextIO) -> Iterator[str]:
+    """Go through the lines of a file, none of which is longer than a cell may be."""
+    for number, line in enumerate(iter(partial(file.readline, MOST_CHARACTERS), ""), start=1):
+        if len(line) >= MOST_CHARACTERS:
+            raise CatalogError(
+                path,
+                [
+                    f"{path}, line {number}: longer than {MOST_CHARACTERS:,} characters; expected "
+                    "a table, one row a line. Is it another kind of file?"
+                ],
+            )
+        yield line
 
 
 def _read_rows(path: Path, lines: Iterator[str], used: str) -> TextTable:
@@ -172,7 +198,7 @@ def _read_rows(path: Path, lines: Iterator[str], used: str) -> TextTable:
 
 def _objects(path: Path) -> Iterator[dict[str, Cell]]:
     with _text(path) as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(_bounded(path, file), start=1):
             if not line.strip():
                 continue
             try:
@@ -201,7 +227,7 @@ def _shown(delimiter: str) -> str:
 @contextmanager
 def _long_cells() -> Iterator[None]:
     """Let a cell be longer than the csv module's 128 KiB, and put its limit back."""
-    limit = csv.field_size_limit(2**31 - 1)
+    limit = csv.field_size_limit(MOST_CHARACTERS)
     try:
         yield
     finally:
@@ -212,12 +238,53 @@ def _long_cells() -> Iterator[None]:
 def _text(path: Path) -> Iterator[TextIO]:
     """Open a file as UTF-8, with or without a byte-order mark."""
     try:
-        with _binary(path) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
+        with (
+            _Unpacked(path) as raw,
+            io.BufferedReader(raw) as buffered,
+            io.TextIOWrapper(buffered, "utf-8-sig", newline="") as text,
+        ):
             yield text
     except UnicodeDecodeError as error:
         raise CatalogError(path, [_not_utf8(path)]) from error
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise CatalogError(path, [f"{path}: truncated or damaged ({error})."]) from error
+
+
+class _Unpacked(io.RawIOBase):
+    """The bytes of a file, unpacked if it is compressed, as long as it is no bomb."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.file = path, _binary(path)
+        packed = path.suffix.lower() in COMPRESSED
+        self.most = max(MOST_UNPACKED, MOST_RATIO * path.stat().st_size) if packed else sys.maxsize
+        self.count = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read the next bytes.
+
+        Raises:
+            CatalogError: If they are more than any table would have.
+        """
+        count = self.file.readinto(buffer)
+        self.count += count
+        if self.count > self.most:
+            raise CatalogError(
+                self.path,
+                [
+                    f"{self.path}: unpacks to more than {self.most:,} bytes, {MOST_RATIO} times "
+                    "its size; no table is packed so well. If it is yours, unpack it first."
+                ],
+            )
+        return count
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+        super().close()
 
 
 def _binary(path: Path) -> gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile | io.BufferedReader:
@@ -233,6 +300,13 @@ def _binary(path: Path) -> gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile | io.Buff
 
 def _not_utf8(path: Path) -> str:
     with _binary(path) as file:
+        mark = file.read(2)
+        if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return (
+                f"{path}: is UTF-16, as Excel saves it. Save the table as UTF-8: "
+                f"iconv -f utf-16 -t utf-8 {path.name} > new.csv"
+            )
+        file.seek(0)
         for number, line in enumerate(file, start=1):
             try:
                 line.decode("utf-8")

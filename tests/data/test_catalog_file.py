@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from bayesfuse.data.catalog_file import CatalogSpec, read_catalog_file, split_reference
+from bayesfuse.data.catalog_file import (
+    CatalogSpec,
+    files_outside,
+    read_catalog_file,
+    split_reference,
+)
 from bayesfuse.data.findings import Findings
 from bayesfuse.errors import CatalogError
 
@@ -156,3 +161,29 @@ def test_references_name_a_file_and_a_member() -> None:
     assert split_reference("C:/b.NPY", suffixes) == ("C:/b.NPY", None)
     assert split_reference("C:/b.npz:x:y", suffixes) == ("C:/b.npz", "x:y")
     assert split_reference("plot:npz", suffixes) is None
+
+
+def test_files_outside_of_the_folder_are_named(tmp_path: Path) -> None:
+    home = tmp_path / "catalogue"
+    home.mkdir()
+    (home / "linked.npz").symlink_to(tmp_path / "elsewhere.npz")
+    (home / "inside.npz").symlink_to(home / "other.npz")
+    modalities = "".join(
+        f"[modalities.m{number}]\n{line}\n"
+        for number, line in enumerate(
+            [
+                'features = "linked.npz:a"',
+                'features = "inside.npz:a"',
+                'column = "/etc/passwd.csv:shell"',
+                'features = "sub/../../x.npz:a"\nobserved = "linked.npz:seen"',
+                'column = "plot"',
+            ]
+        )
+    )
+    content = f'table = "../items.csv"\nid = "id"\n{modalities}'
+    spec, _ = read(tmp_path, content)
+    assert files_outside(spec, home) == [
+        *("../items.csv", "linked.npz", "/etc/passwd.csv", "sub/../../x.npz"),
+    ]
+    elsewhere = files_outside(spec, tmp_path / "no" / "such")
+    assert elsewhere == ["../items.csv", "/etc/passwd.csv", "sub/../../x.npz"]

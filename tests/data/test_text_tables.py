@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bayesfuse.data import spooled_columns
+from bayesfuse.data import spooled_columns, text_tables
 from bayesfuse.data.text_tables import TextTable, likely_delimiter, read_csv, read_json_lines
 from bayesfuse.errors import CatalogError
 
@@ -130,7 +130,7 @@ def test_bytes_that_are_not_utf8_are_found(tmp_path: Path) -> None:
     assert "iconv" in message
     assert "not UTF-8" in problem(written(tmp_path, b'{"a": "\xe9"}\n', "items.jsonl"))
     # UTF-16 begins with bytes that no UTF-8 text has.
-    assert "not UTF-8" in problem(written(tmp_path, "a,b\n".encode("utf-16")))
+    assert "is UTF-16" in problem(written(tmp_path, "a,b\n".encode("utf-16")))
 
 
 def test_empty_files_and_repeated_columns_are_refused(tmp_path: Path) -> None:
@@ -163,3 +163,56 @@ def test_lines_that_are_no_objects_are_refused(tmp_path: Path, line: str, words:
     message = problem(written(tmp_path, f'{{"a": 1}}\n\n{line}\n', "items.jsonl"))
     assert words in message
     assert "line 3" in message
+
+
+# ---- files that mean harm
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [("gz", gzip.compress), ("xz", lzma.compress)])
+@pytest.mark.parametrize("content", [b"id,plot\n" + b"a,b\n" * 50_000, b"a" * 200_000])
+def test_a_decompression_bomb_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, pack: object, content: bytes
+) -> None:
+    assert callable(pack)
+    packed = pack(content)
+    monkeypatch.setattr(text_tables, "MOST_UNPACKED", 50_000)
+    monkeypatch.setattr(text_tables, "MOST_RATIO", 20)
+    assert "no table is packed so well" in problem(written(tmp_path, packed, f"items.csv.{suffix}"))
+    monkeypatch.setattr(text_tables, "MOST_UNPACKED", 10**6)
+    if b"\n" in content:
+        assert read_csv(tmp_path / f"items.csv.{suffix}", None, ",").num_rows == 50_000
+
+
+@pytest.mark.parametrize("name", ["items.csv", "items.jsonl"])
+def test_a_line_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(text_tables, "MOST_CHARACTERS", 1000)
+    head = "id,plot\n" if name.endswith("csv") else '{"id": 1}\n'
+    assert "line 2: longer than 1,000 characters" in problem(
+        written(tmp_path, head + "a" * 3000, name)
+    )
+
+
+def test_a_quote_that_is_not_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_tables, "MOST_CHARACTERS", 1000)
+    told = problem(written(tmp_path, 'id,plot\na,"' + "b,c\n" * 1000))
+    assert "field larger than field limit (1000)" in told
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_told_by_its_name(tmp_path: Path, encoding: str) -> None:
+    content = "\ufeffid,plot\na,b\n".encode(encoding)
+    assert "is UTF-16" in problem(written(tmp_path, content))
+
+
+def test_nul_bytes_mixed_line_ends_and_formulas_are_text(tmp_path: Path) -> None:
+    path = written(tmp_path, b"id,plot\r\na,x\0y\rb,=1+1\nc,@SUM(A1)\r\n")
+    assert cells_of(read_csv(path, None, ",")) == {
+        "id": ["a", "b", "c"],
+        "plot": ["x\0y", "=1+1", "@SUM(A1)"],
+    }
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"a":' * 100_000, "1" * 5000])
+def test_json_that_python_would_not_read(tmp_path: Path, line: str) -> None:
+    told = problem(written(tmp_path, '{"id": 1}\n' + line, "items.jsonl"))
+    assert "line 2: not JSON (" in told
