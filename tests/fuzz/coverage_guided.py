@@ -14,22 +14,21 @@ import tempfile
 import warnings
 from pathlib import Path
 
-import atheris
-
 sys.path.insert(0, str(Path(__file__).parents[2]))
-
-with atheris.instrument_imports(include=["bayesfuse"]):
-    import bayesfuse.config
-    import bayesfuse.data.catalog
-    import bayesfuse.data.hdf5
-    import bayesfuse.encoders.pictures
-    import bayesfuse.graph.edges_file  # noqa: F401
-
-from tests.fuzz.targets import CORPUS, TARGETS
 
 
 def main(arguments: list[str]) -> None:
     """Fuzz one reader."""
+    import atheris
+
+    with atheris.instrument_imports(include=["bayesfuse"]):
+        import bayesfuse.config
+        import bayesfuse.data.catalog
+        import bayesfuse.data.hdf5
+        import bayesfuse.encoders.pictures
+        import bayesfuse.graph.edges_file  # noqa: F401
+    from tests.fuzz.targets import CORPUS, TARGETS
+
     if len(arguments) < 2 or arguments[1] not in TARGETS:
         sys.exit(f"Name a reader: {', '.join(sorted(TARGETS))}.")
     name = arguments.pop(1)
