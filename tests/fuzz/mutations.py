@@ -88,18 +88,18 @@ def _collect(value: Any, parts: list[tuple[Any, Any]]) -> None:
         _collect(value[key], parts)
 
 
-def files(name: str, starts: list[bytes]) -> st.SearchStrategy[bytes]:
+def files(name: str, good: list[bytes], kept: list[bytes]) -> st.SearchStrategy[bytes]:
     """Return broken files of a kind.
 
     Args:
         name: The file's name, whose end says of which kind it is.
-        starts: Good files, and some that were found to be trouble.
+        good: Good files.
+        kept: Some that were found to be trouble.
     """
-    start = _one_of(starts)
-    found = st.builds(edited, start, _byte_edits)
+    found = st.builds(edited, _one_of([*good, *kept]), _byte_edits)
     kind = name.rpartition(".")[2]
     structured = _STRUCTURED.get(kind)
-    return found if structured is None else found | structured(start)
+    return found if structured is None else found | structured(_one_of(good))
 
 
 def _json_files(start: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
