@@ -19,6 +19,7 @@ from bayesfuse.data.whole_files import remove_left_behind, whole_file
 from bayesfuse.errors import RunFolderError
 from bayesfuse.estimator.checkpoint_file import read_checkpoint, write_checkpoint
 from bayesfuse.inference.checkpointing import Keep, training_state
+from bayesfuse.inference.distributed import first_does, is_first
 from bayesfuse.inference.history import Epoch, SVIResult
 from bayesfuse.inference.svi import TrainingRun
 
@@ -27,7 +28,7 @@ _MEMBERS = "member-*.safetensors"
 
 
 class Checkpoints:
-    """What is kept of a fit while it is not finished.
+    """What is kept of a fit while it is not finished; of several processes the first one keeps it.
 
     A checkpoint that cannot be written, on a disk that is full, ends no training: the one before
     stays, and a warning says so, once.
@@ -44,8 +45,10 @@ class Checkpoints:
         self.folder, self.every, self._warn = folder, every, warn
         self._warned = False
         self._digest = ""
-        remove_left_behind(folder)
-        self._going_on = self.any_in(folder)
+        self._going_on = False
+        if is_first():
+            remove_left_behind(folder)
+            self._going_on = self.any_in(folder)
 
     @staticmethod
     def any_in(folder: Path) -> bool:
@@ -67,6 +70,9 @@ class Checkpoints:
             RunFolderError: If they are others, or a checkpoint cannot be read.
         """
         self._digest = digest
+        first_does(lambda: self._check(digest))
+
+    def _check(self, digest: str) -> None:
         paths = [path for path in (self.folder / CHECKPOINT,) if path.is_file()]
         for path in [*paths, *sorted(self.folder.glob(_MEMBERS))]:
             if read_checkpoint(path).get("items") != digest:
@@ -82,6 +88,9 @@ class Checkpoints:
         Args:
             number: Which member, from 0.
         """
+        return first_does(lambda: self._state(number))
+
+    def _state(self, number: int) -> dict[str, Any] | None:
         path = self.folder / CHECKPOINT
         if not self._going_on or not path.is_file():
             return None
@@ -90,6 +99,9 @@ class Checkpoints:
 
     def result(self, number: int) -> tuple[list[dict[str, Tensor]], SVIResult] | None:
         """Return the tensors of a member whose training has ended, and how it went; or None."""
+        return first_does(lambda: self._result(number))
+
+    def _result(self, number: int) -> tuple[list[dict[str, Tensor]], SVIResult] | None:
         path = self._member(number)
         if not self._going_on or not path.is_file():
             return None
@@ -143,6 +155,8 @@ class Checkpoints:
         return self.folder / _MEMBERS.replace("*", str(number + 1))
 
     def _write(self, path: Path, value: dict[str, Any]) -> None:
+        if not is_first():
+            return
         try:
             write_checkpoint(path, {"items": self._digest, **value})
         except (OSError, SafetensorError) as error:

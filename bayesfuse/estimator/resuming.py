@@ -13,7 +13,7 @@ from bayesfuse.estimator.checkpoints import Checkpoints
 from bayesfuse.estimator.run_folder import check_new_folder
 from bayesfuse.estimator.unfinished import FILE, Told, Unfinished, held, remove, unfinished_folder
 from bayesfuse.estimator.workflow import Fit, fit_run
-from bayesfuse.inference.distributed import is_first, processes
+from bayesfuse.inference.distributed import from_first, is_first
 
 FREE = ("device", "encoded", "strict", "workers")
 """Settings that may change when a fit goes on: they say where and how, not what."""
@@ -24,7 +24,7 @@ def fit_with_checkpoints(
 ) -> Fit:
     """Do what `bayesfuse.estimator.workflow.fit_run` does, so that it can be gone on with.
 
-    While it runs, nobody else can fit into `out`. Several processes keep no checkpoints.
+    While it runs, nobody else can fit into `out`.
 
     Args:
         source: The catalogue; None for the embedded demo catalogue.
@@ -40,10 +40,11 @@ def fit_with_checkpoints(
         BayesfuseError: Whatever is wrong with the catalogue, the settings or the training.
     """
     check_new_folder(out)
-    if not is_first():  # the first process writes for all
-        return fit_run(source, out, config, **hooks)
-    if processes().size > 1:
-        every = 0
+    if not is_first():
+        return _follow(out, every, hooks)
+    # torchrun starts the processes again, with the same command, if one of them has failed
+    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) and _is_begun(out):
+        return resume(out, source, every=every, **hooks)
     with held(out) as folder:
         if Checkpoints.any_in(folder):
             raise RunFolderError(
@@ -89,12 +90,9 @@ def resume(
         ConfigError: If a setting is another one.
         LockedError: If another process is fitting it.
     """
-    if processes().size > 1:
-        raise ConfigError(
-            f"--resume {run}: there are {processes().size} processes, and a fit goes on in one, as "
-            "one process began it. Start it without torchrun."
-        )
     run = _named(run)
+    if not is_first():
+        return _follow(run, every, hooks)
     _told_of(run)  # before anything is made
     with held(run) as folder:
         _settle(run, folder)
@@ -147,6 +145,7 @@ def _go_on(
     warn: Callable[[str], None] = hooks.get("on_warning") or (lambda _: None)
     told.write(folder)
     wanted = every > 0 or Checkpoints.any_in(folder)
+    from_first((told.config, source, wanted, replaces))
     checkpoints = Checkpoints(folder, every, warn) if wanted else None
     unfinished = Unfinished(folder, checkpoints, replaces)
     try:
@@ -161,6 +160,22 @@ def _go_on(
         raise
     remove(folder)
     return done
+
+
+def _follow(out: Path, every: int, hooks: dict[str, Any]) -> Fit:
+    """Do what the first process does, which alone reads and writes the folder."""
+    nothing: Any = None
+    config, source, wanted, replaces = from_first(nothing)
+    folder = unfinished_folder(out)
+    checkpoints = Checkpoints(folder, every) if wanted else None
+    return fit_run(
+        source, out, config, **hooks, unfinished=Unfinished(folder, checkpoints, replaces)
+    )
+
+
+def _is_begun(out: Path) -> bool:
+    """Return whether there is a fit to go on with."""
+    return Checkpoints.any_in(unfinished_folder(out))
 
 
 def _checked(config: FitConfig, given: Mapping[str, Any], run: Path) -> FitConfig:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bayesfuse.errors import RunFolderError
+from bayesfuse.inference.distributed import from_each, processes
 from bayesfuse.inference.history import Epoch
 from bayesfuse.inference.seeding import generator_states, set_generator_states
 
@@ -25,8 +26,9 @@ def training_state(run: TrainingRun) -> dict[str, Any]:
     Parameters and buffers of network, guide, priors and front; the best epoch and its tensors;
     both optimisers and their learning-rate curves; the history; and every generator: torch's (Pyro
     and the compiled kernels take their seeds from it), that of the order of the items, that of
-    hidden modalities, and those that the items themselves draw from (neighbours, augmentation). β
-    and the curves go by the number of steps.
+    hidden modalities, and those that the items themselves draw from (neighbours, augmentation). Of
+    several processes, which all have to ask, the generators of each. β and the curves go by the
+    number of steps.
 
     Args:
         run: A training that is not inside an epoch.
@@ -34,18 +36,21 @@ def training_state(run: TrainingRun) -> dict[str, Any]:
     Returns:
         Dicts and lists of tensors, numbers, texts and None. Tensors are shared, not copied.
     """
+    own = {
+        "torch": generator_states(run.train.device),
+        "order": run.order.bit_generator.state,
+        "masks": run.masks.get_state(),
+        "items": {n: g.bit_generator.state for n, g in run.train.generators.items()},
+    }
+    first, *others = from_each(own)
     return {
         "step": run.step,
         "history": [list(epoch) for epoch in run.history],
         "modules": run.state(),
         "best": run.best.state_dict(),
         "optimisers": run.optimisers.state_dict(),
-        "generators": {
-            "torch": generator_states(run.train.device),
-            "order": run.order.bit_generator.state,
-            "masks": run.masks.get_state(),
-            "items": {n: g.bit_generator.state for n, g in run.train.generators.items()},
-        },
+        "generators": first,
+        "others": others,
     }
 
 
@@ -73,7 +78,10 @@ def _restore(run: TrainingRun, state: Mapping[str, Any]) -> None:
     run.optimisers.load_state_dict(state["optimisers"])
     run.step = int(state["step"])
     run.history[:] = [Epoch(*row) for row in state["history"]]
-    generators = state["generators"]
+    each = [state["generators"], *state.get("others", [])]
+    if len(each) != processes().size:
+        raise ValueError(f"it is of {len(each)} processes, and there are {processes().size}")
+    generators = each[processes().rank]
     if set(generators["items"]) != set(run.train.generators):
         raise ValueError("the items draw from other generators")
     set_generator_states(generators["torch"], run.train.device)

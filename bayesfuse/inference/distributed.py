@@ -8,13 +8,13 @@ every function here gives back what it was given, and torch.distributed is never
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bayesfuse.errors import BayesfuseError, ConfigError
+from bayesfuse.errors import BayesfuseError, ConfigError, UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -212,7 +212,7 @@ def from_first(value: T) -> T:
     """Return what the first process has; on the others the value is not looked at.
 
     Args:
-        value: Small, and of Python's own types.
+        value: What can be pickled.
     """
     if _now.size == 1:
         return value
@@ -222,6 +222,46 @@ def from_first(value: T) -> T:
     dist.broadcast_object_list(told, src=0)
     found: T = told[0]
     return found
+
+
+def from_each(value: T) -> list[T]:
+    """Return what each process has, in the order of their ranks.
+
+    Args:
+        value: What can be pickled.
+    """
+    if _now.size == 1:
+        return [value]
+    import torch.distributed as dist
+
+    told: list[Any] = [None] * _now.size
+    dist.all_gather_object(told, value)
+    return told
+
+
+def first_does(what: Callable[[], T]) -> T:
+    """Return what the first process comes to, or raise what it raises, on all of them.
+
+    Args:
+        what: Called in the first process alone; what it returns can be pickled.
+    """
+    found: Any = None
+    problem: BayesfuseError | None = None
+    if _now.rank == 0:
+        try:
+            found = what()
+        except BayesfuseError as error:
+            problem = error
+    # an error by its kind and words: those that take several arguments cannot be pickled
+    told = None if problem is None else (type(problem), str(problem))
+    found, told = from_first((found, told))
+    if problem is not None:
+        raise problem
+    if told is not None:
+        kind = UserError if issubclass(told[0], UserError) else BayesfuseError
+        raise kind(told[1])
+    whole: T = found
+    return whole
 
 
 def gathered(part: NDArray[np.float32], share: slice, count: int, axis: int = 0) -> Any:

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from bayesfuse.errors import ConfigError
+from bayesfuse.errors import ConfigError, RunFolderError, UserError
 from bayesfuse.inference import distributed
 from bayesfuse.inference.distributed import (
     Processes,
     ProcessesError,
+    first_does,
+    from_each,
     from_first,
     gathered,
     is_first,
@@ -35,6 +37,7 @@ def test_alone_everything_stays_what_it_is() -> None:
     whole, own = torch.arange(3.0), share_of(5)
     assert sum_(whole) is whole
     assert (own_seed(7), from_first("told"), own) == (7, "told", slice(0, 5))
+    assert (from_each("told"), first_does(lambda: "done")) == (["told"], "done")
     part = np.ones((5, 2), np.float32)
     assert gathered(part, own, 5) is part
     assert not torch.distributed.is_initialized()
@@ -89,12 +92,25 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
         pass
 
 
+def refused() -> str:
+    def nothing_there() -> None:
+        raise RunFolderError("Nothing is there.")
+
+    try:
+        first_does(nothing_there)
+    except UserError as error:
+        return str(error)
+    return "went well"
+
+
 def talk() -> dict[str, Any]:
     own = processes()
     part = np.full((2, own.rank + 1), own.rank + 0.5, np.float32)
     found: dict[str, Any] = {
         "sum": sum_(torch.tensor([own.rank + 1.0])).tolist(),
         "first": from_first({"from": own.rank}),
+        "each": from_each(own.rank),
+        "refused": refused(),
         "whole": gathered(part, slice(own.rank, 2 * own.rank + 1), 3, axis=1).tolist(),
     }
     return found
@@ -120,7 +136,8 @@ def test_two_processes_tell_each_other_and_none_waits_for_one_that_has_left(
     tmp_path: Path,
 ) -> None:
     first, second = in_processes(both, tmp_path, tmp_path)
-    expected = {"sum": [3.0], "first": {"from": 0}, "whole": [[0.5, 1.5, 1.5]] * 2}
+    expected = {"sum": [3.0], "first": {"from": 0}, "each": [0, 1], "whole": [[0.5, 1.5, 1.5]] * 2}
+    expected["refused"] = "Nothing is there."
     assert first == (expected, "was told")
     assert second == (expected, "has left")
     assert issubclass(ProcessesError, Exception)
