@@ -4,6 +4,7 @@
 #   make demo       train on the embedded demo catalogue and write a report
 #   make test       lint, then every test that is not slow
 #   make test-slow  the slow tests: long training runs, statistics, the documentation site
+#   make kill       kill `fit` and `encode` at 100 moments each, and look what is left
 #   make fuzz       broken files by the ten thousand for every reader (CASES=100000 for more)
 #   make audit      known vulnerabilities of the packages that are installed
 #   make lint       ruff, mypy, import-linter; changes nothing
@@ -25,7 +26,7 @@ DEMO := demo-run
 # A process a core, each with one thread: the tests' networks are too small for more.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
-.PHONY: setup demo test test-slow fuzz audit lint fix bench docs clean
+.PHONY: setup demo test test-slow kill fuzz audit lint fix bench docs clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -56,6 +57,9 @@ test: lint
 
 test-slow: setup
 	$(PYTEST) -m slow
+
+kill: setup
+	BAYESFUSE_KILLS=100 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -s tests/cli/test_kills.py
 
 # First by hypothesis, then guided by coverage where atheris is to be had (Linux, Python to 3.13).
 fuzz: setup

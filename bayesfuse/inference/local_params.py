@@ -6,6 +6,7 @@ Inside `local_params()` a `PyroModule` keeps its parameters to itself. The setti
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -28,10 +29,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+TURNS = threading.RLock()
+"""Held by the thread that draws: torch's generator and Pyro's handlers and settings are one for
+all threads, so that draws of several threads would be each other's."""
+
+
 @contextmanager
 def local_params() -> Iterator[None]:
-    """Keep the parameters of Pyro modules out of the global store, inside the `with` block."""
-    with pyro.settings.context(module_local_params=True):
+    """Keep the parameters of Pyro modules out of the global store, inside the `with` block.
+
+    Other threads wait meanwhile.
+    """
+    with TURNS, pyro.settings.context(module_local_params=True):
         yield
 
 

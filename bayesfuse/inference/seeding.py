@@ -8,13 +8,15 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from bayesfuse.inference.local_params import TURNS
+
 
 @contextmanager
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     """Seed torch's generator of the CPU, and of a CUDA or MPS device, inside the block.
 
     Unlike `torch.manual_seed` it touches no other device, so that thousands of seeds do not pile
-    up for a CUDA that is never used.
+    up for a CUDA that is never used. Threads take turns: what draws is one for all of them.
 
     Args:
         seed: The seed, in [0, 2⁶³).
@@ -27,7 +29,12 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
         ...     bool((torch.rand(2) == first).all())
         True
     """
-    device = torch.device(device)
+    with TURNS, _seeded(seed, torch.device(device)):
+        yield
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     cpu = torch.default_generator
     before = cpu.get_state()
     on_device = device.type in {"cuda", "mps"}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 
@@ -61,3 +63,31 @@ def test_a_device_is_seeded_and_restored() -> None:
             found.append(torch.rand(3, device="cuda"))
     assert torch.equal(*found)
     assert torch.equal(torch.cuda.get_rng_state(), before)
+
+
+def test_threads_take_turns() -> None:
+    inside, leave, drawn = threading.Event(), threading.Event(), []
+
+    def first() -> None:
+        with seeded(3):
+            inside.set()
+            leave.wait(10)
+            drawn.append(torch.rand(2))
+
+    def second() -> None:
+        inside.wait(10)
+        with seeded(4):
+            drawn.append(torch.rand(2))
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    for thread in threads:
+        thread.start()
+    inside.wait(10)
+    torch.rand(0)  # what draws outside of `seeded` is not held up
+    assert threads[1].is_alive()
+    leave.set()
+    for thread in threads:
+        thread.join()
+    for seed, found in zip((3, 4), drawn, strict=True):
+        with seeded(seed):
+            assert torch.equal(torch.rand(2), found)
