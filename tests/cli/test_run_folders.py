@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ import pandas as pd
 import pytest
 
 from bayesfuse.estimator.run_folder import FILES
-from tests.cli.conftest import CSV, ENCODE, SMALL, Ran, tree
+from tests.cli.conftest import CSV, ENCODE, Ran, tree
 
 Bayesfuse = Callable[..., Ran]
 
@@ -151,20 +150,6 @@ def test_a_full_disk_is_noticed_before_training(
     monkeypatch.delattr("bayesfuse.inference.svi.SVI.fit")
     fill(tiny_disk)
     failed(bayesfuse, tiny_disk, "fit", "films.csv", *CSV, *ENCODE, "-o", tiny_disk / "run")
-
-
-def test_a_fit_is_not_lost_with_its_disk(
-    place: Path, tiny_disk: Path, bayesfuse: Bayesfuse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    elsewhere = place / "elsewhere"
-    elsewhere.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
-    flags = [*CSV, *ENCODE, *SMALL, "--hidden", "64", "-o", tiny_disk / "run"]
-    said = failed(bayesfuse, tiny_disk, "fit", "films.csv", *flags)
-    saved = re.search(r"saved as (\S+) instead", said)
-    assert saved is not None
-    assert Path(saved[1]).is_relative_to(elsewhere)
-    assert bayesfuse("evaluate", saved[1]).code == 0
 
 
 @pytest.mark.parametrize("verb", ["predict", "report"])

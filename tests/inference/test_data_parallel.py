@@ -70,6 +70,7 @@ def same(first: Any, second: Any) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_two_processes_with_common_noise_are_one(tmp_path: Path) -> None:
     first, second = in_processes(all_cases, tmp_path, ["plain"], common=True)
     alone = fitted()
