@@ -100,7 +100,5 @@ def test_tensors_come_back_and_a_cut_file_is_refused(tmp_path: Path) -> None:
 def test_tensors_of_another_format(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     save_file({"w": torch.zeros(1)}, file, {"else": "1"})
-    with pytest.raises(
-        RunFolderError, match=r'has no format of a run \(else\)'
-    ):
+    with pytest.raises(RunFolderError, match=r"has no format of a run \(else\)"):
         read_tensors(file)
